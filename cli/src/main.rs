@@ -1,0 +1,2 @@
+#![doc = "Ganglion."]
+fn main() {}

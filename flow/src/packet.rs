@@ -1,0 +1,277 @@
+//! From a frame to the facts that a flow counts: Ethernet, two VLAN tags, IPv4, IPv6, TCP, UDP, ICMP.
+
+use crate::cursor::{Cursor, Frame};
+use crate::key::{Addr, FlowKey};
+
+/// EtherTypes (IEEE 802 numbers).
+const ETH_IPV4: u16 = 0x0800;
+const ETH_IPV6: u16 = 0x86dd;
+const ETH_VLAN: u16 = 0x8100;
+const ETH_QINQ: u16 = 0x88a8;
+const ETH_LEN: usize = 14;
+const VLAN_LEN: usize = 4;
+
+/// IP protocol numbers (IANA).
+pub const TCP: u8 = 6;
+/// UDP.
+pub const UDP: u8 = 17;
+/// ICMP for IPv4.
+pub const ICMP: u8 = 1;
+/// ICMP for IPv6.
+pub const ICMPV6: u8 = 58;
+
+const IPV6_HOP_BY_HOP: u8 = 0;
+const IPV6_ROUTING: u8 = 43;
+const IPV6_FRAGMENT: u8 = 44;
+const IPV6_AUTHENTICATION: u8 = 51;
+const IPV6_DESTINATION: u8 = 60;
+/// Extension headers followed before a packet is given up; the verifier needs a bound, hosts rarely send two.
+const MAX_EXTENSIONS: u32 = 6;
+
+/// TCP flag bits as they stand in the header.
+pub mod tcp_flag {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// Push buffered data.
+    pub const PSH: u8 = 0x08;
+    /// Acknowledgement field is valid.
+    pub const ACK: u8 = 0x10;
+    /// Urgent pointer is valid.
+    pub const URG: u8 = 0x20;
+    /// ECN echo.
+    pub const ECE: u8 = 0x40;
+    /// Congestion window reduced.
+    pub const CWR: u8 = 0x80;
+}
+
+/// Why a frame belongs to no flow. Such frames pass, and are counted by this reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum NotAFlow {
+    /// Neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags, …).
+    NotIp,
+    /// The frame ends inside a header.
+    Truncated,
+    /// A header contradicts itself: version, header length or total length.
+    Malformed,
+    /// A fragment other than the first: it carries no ports.
+    Fragment,
+    /// More IPv6 extension headers than are followed.
+    TooManyHeaders,
+}
+
+/// What a flow needs to know of one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Sender.
+    pub src: Addr,
+    /// Receiver.
+    pub dst: Addr,
+    /// Sender's port, host order; echo identifier for ICMP echo; else 0.
+    pub src_port: u16,
+    /// Receiver's port, host order; echo identifier for ICMP echo; else 0.
+    pub dst_port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// TCP flags ([`tcp_flag`]), else 0.
+    pub flags: u8,
+    /// Transport header bytes: TCP data offset, UDP 8, ICMP 8 (4 when shorter), else 0.
+    pub header_bytes: u16,
+    /// TCP window as it stands in the header (unscaled), else 0.
+    pub window: u16,
+    /// ICMP type in the high byte, code in the low byte; else 0.
+    pub icmp: u16,
+    /// TCP sequence number, else 0.
+    pub seq: u32,
+    /// Transport payload bytes by the IP length, over all merged packets.
+    pub payload_bytes: u32,
+    /// Bytes on the wire from the Ethernet header on, headers of merged packets counted.
+    pub wire_bytes: u32,
+    /// Wire packets in the frame (1 unless merged).
+    pub segments: u32,
+    /// Payload of each merged packet but the last; 0 for a plain packet.
+    pub segment_bytes: u32,
+    /// VLAN identifier of the outer tag, 0 for none.
+    pub vlan: u16,
+}
+
+impl Packet {
+    /// Reads the frame behind `cursor`.
+    ///
+    /// # Errors
+    /// Says why the frame belongs to no flow.
+    #[inline(always)]
+    pub fn parse<C: Cursor>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
+        let mut ether_type = cursor.be16(12).ok_or(NotAFlow::Truncated)?;
+        let mut at = ETH_LEN;
+        let mut vlan = frame.vlan;
+        if ether_type == ETH_VLAN || ether_type == ETH_QINQ {
+            vlan = cursor.be16(at).ok_or(NotAFlow::Truncated)? & 0x0fff;
+            ether_type = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+            at += VLAN_LEN;
+            if ether_type == ETH_VLAN || ether_type == ETH_QINQ {
+                ether_type = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+                at += VLAN_LEN;
+            }
+        }
+        match ether_type {
+            ETH_IPV4 => ipv4(cursor, frame, at, vlan),
+            ETH_IPV6 => ipv6(cursor, frame, at, vlan),
+            _ => Err(NotAFlow::NotIp),
+        }
+    }
+
+    /// The flow key, and whether the sender is endpoint A of it.
+    #[inline(always)]
+    pub fn key(&self, domain: u16) -> (FlowKey, bool) {
+        FlowKey::new(self.src, self.dst, self.src_port, self.dst_port, self.protocol, domain)
+    }
+}
+
+#[inline(always)]
+fn ipv4<C: Cursor>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+    let version_ihl = cursor.u8(at).ok_or(NotAFlow::Truncated)?;
+    let header = ((version_ihl & 0x0f) as usize) * 4;
+    let total = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)? as u32;
+    let fragment = cursor.be16(at + 6).ok_or(NotAFlow::Truncated)?;
+    let protocol = cursor.u8(at + 9).ok_or(NotAFlow::Truncated)?;
+    let src = cursor.be32(at + 12).ok_or(NotAFlow::Truncated)?;
+    let dst = cursor.be32(at + 16).ok_or(NotAFlow::Truncated)?;
+    if version_ihl >> 4 != 4 || header < 20 {
+        return Err(NotAFlow::Malformed);
+    }
+    if fragment & 0x1fff != 0 {
+        return Err(NotAFlow::Fragment);
+    }
+    // A train may be longer than 16 bits can say; the stack then writes 0.
+    let ip_bytes = if frame.segments > 1 { frame.len.saturating_sub(at as u32) } else { total };
+    if ip_bytes < header as u32 {
+        return Err(NotAFlow::Malformed);
+    }
+    let ends = Ends { src: Addr::v4(src), dst: Addr::v4(dst), protocol, vlan };
+    transport(cursor, frame, at + header, ip_bytes - header as u32, ends)
+}
+
+#[inline(always)]
+fn ipv6<C: Cursor>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+    let version = cursor.u8(at).ok_or(NotAFlow::Truncated)? >> 4;
+    let payload = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)? as u32;
+    let mut protocol = cursor.u8(at + 6).ok_or(NotAFlow::Truncated)?;
+    let src = Addr {
+        hi: cursor.ne64(at + 8).ok_or(NotAFlow::Truncated)?,
+        lo: cursor.ne64(at + 16).ok_or(NotAFlow::Truncated)?,
+    };
+    let dst = Addr {
+        hi: cursor.ne64(at + 24).ok_or(NotAFlow::Truncated)?,
+        lo: cursor.ne64(at + 32).ok_or(NotAFlow::Truncated)?,
+    };
+    if version != 6 {
+        return Err(NotAFlow::Malformed);
+    }
+    let mut ip_bytes = if frame.segments > 1 { frame.len.saturating_sub(at as u32 + 40) } else { payload };
+    let mut next = at + 40;
+    let mut followed = 0;
+    loop {
+        let length = match protocol {
+            IPV6_HOP_BY_HOP | IPV6_ROUTING | IPV6_DESTINATION => {
+                (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 1) * 8
+            }
+            IPV6_AUTHENTICATION => (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 2) * 4,
+            IPV6_FRAGMENT => {
+                if cursor.be16(next + 2).ok_or(NotAFlow::Truncated)? & 0xfff8 != 0 {
+                    return Err(NotAFlow::Fragment);
+                }
+                8
+            }
+            _ => break,
+        };
+        if followed == MAX_EXTENSIONS {
+            return Err(NotAFlow::TooManyHeaders);
+        }
+        protocol = cursor.u8(next).ok_or(NotAFlow::Truncated)?;
+        if ip_bytes < length as u32 {
+            return Err(NotAFlow::Malformed);
+        }
+        ip_bytes -= length as u32;
+        next += length;
+        followed += 1;
+    }
+    transport(cursor, frame, next, ip_bytes, Ends { src, dst, protocol, vlan })
+}
+
+/// What the network layer found.
+struct Ends {
+    src: Addr,
+    dst: Addr,
+    protocol: u8,
+    vlan: u16,
+}
+
+#[inline(always)]
+fn transport<C: Cursor>(cursor: &C, frame: Frame, at: usize, bytes: u32, ends: Ends) -> Result<Packet, NotAFlow> {
+    let mut packet = Packet {
+        src: ends.src,
+        dst: ends.dst,
+        src_port: 0,
+        dst_port: 0,
+        protocol: ends.protocol,
+        flags: 0,
+        header_bytes: 0,
+        window: 0,
+        icmp: 0,
+        seq: 0,
+        payload_bytes: 0,
+        wire_bytes: frame.len,
+        segments: frame.segments,
+        segment_bytes: frame.segment_bytes,
+        vlan: ends.vlan,
+    };
+    match ends.protocol {
+        TCP => {
+            packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+            packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+            packet.seq = cursor.be32(at + 4).ok_or(NotAFlow::Truncated)?;
+            let offset_flags = cursor.be16(at + 12).ok_or(NotAFlow::Truncated)?;
+            packet.window = cursor.be16(at + 14).ok_or(NotAFlow::Truncated)?;
+            packet.flags = offset_flags as u8;
+            packet.header_bytes = (offset_flags >> 12) * 4;
+            if packet.header_bytes < 20 {
+                return Err(NotAFlow::Malformed);
+            }
+        }
+        UDP => {
+            packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+            packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+            packet.header_bytes = 8;
+        }
+        ICMP | ICMPV6 => {
+            packet.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+            packet.header_bytes = 8;
+            let kind = packet.icmp >> 8;
+            let echo = if ends.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
+            if echo {
+                let id = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)?;
+                packet.src_port = id;
+                packet.dst_port = id;
+            }
+        }
+        _ => {}
+    }
+    packet.payload_bytes = bytes.saturating_sub(packet.header_bytes as u32);
+    if frame.segments > 1 {
+        let headers = at as u32 + packet.header_bytes as u32;
+        packet.wire_bytes = frame.len + (frame.segments - 1) * headers;
+        // Some drivers hand over trains without saying how they were cut.
+        if packet.segment_bytes == 0 || packet.segment_bytes * (frame.segments - 1) > packet.payload_bytes {
+            packet.segment_bytes = packet.payload_bytes / frame.segments;
+        }
+    }
+    Ok(packet)
+}
+
+#[cfg(test)]
+mod tests;
