@@ -2,7 +2,7 @@
 
 macro_rules! counters {
     ($($(#[$meta:meta])* $name:ident = $label:literal),* $(,)?) => {
-        /// Index into the per-CPU `COUNTERS` map.
+        /// Index into [`Counters`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum Counter { $($(#[$meta])* $name),* }
@@ -79,7 +79,10 @@ counters! {
 }
 
 /// Number of counters.
-pub const COUNT: u32 = Counter::ALL.len() as u32;
+pub const COUNT: usize = Counter::ALL.len();
+
+/// Value of `COUNTERS`, a per-CPU array of one entry: one look-up per packet reaches all of them.
+pub type Counters = [u64; COUNT];
 
 impl From<crate::NotAFlow> for Counter {
     #[inline(always)]

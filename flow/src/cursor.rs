@@ -1,46 +1,40 @@
 //! How packet bytes are reached: one safe trait, with an implementation per place a packet can lie in.
 
-/// Read access to a frame's bytes. Implemented for a byte slice here, for XDP and skb contexts in `sensor-ebpf`.
+/// Read access to a frame's bytes: `None` when the frame ends before. Implemented for a byte slice here, for
+/// XDP and skb contexts in `sensor-ebpf`.
 pub trait Cursor {
-    /// The `N` bytes at `offset`, or `None` when the frame ends before.
-    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
-
     /// The byte at `offset`.
-    #[inline(always)]
-    fn u8(&self, offset: usize) -> Option<u8> {
-        let [b] = self.bytes::<1>(offset)?;
-        Some(b)
-    }
+    fn u8(&self, offset: usize) -> Option<u8>;
 
     /// The big-endian 16-bit number at `offset`, in host order.
-    #[inline(always)]
-    fn be16(&self, offset: usize) -> Option<u16> {
-        Some(u16::from_be_bytes(self.bytes(offset)?))
-    }
+    fn be16(&self, offset: usize) -> Option<u16>;
 
     /// The big-endian 32-bit number at `offset`, in host order.
-    #[inline(always)]
-    fn be32(&self, offset: usize) -> Option<u32> {
-        Some(u32::from_be_bytes(self.bytes(offset)?))
-    }
+    fn be32(&self, offset: usize) -> Option<u32>;
 
     /// The eight bytes at `offset` as they lie in memory.
-    #[inline(always)]
-    fn ne64(&self, offset: usize) -> Option<u64> {
-        Some(u64::from_ne_bytes(self.bytes(offset)?))
-    }
+    fn ne64(&self, offset: usize) -> Option<u64>;
+}
+
+fn chunk<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk().copied()
 }
 
 impl Cursor for [u8] {
-    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.get(offset..)?.first_chunk().copied()
+    fn u8(&self, offset: usize) -> Option<u8> {
+        self.get(offset).copied()
     }
-}
 
-impl<C: Cursor + ?Sized> Cursor for &C {
-    #[inline(always)]
-    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        (**self).bytes(offset)
+    fn be16(&self, offset: usize) -> Option<u16> {
+        chunk(self, offset).map(u16::from_be_bytes)
+    }
+
+    fn be32(&self, offset: usize) -> Option<u32> {
+        chunk(self, offset).map(u32::from_be_bytes)
+    }
+
+    fn ne64(&self, offset: usize) -> Option<u64> {
+        chunk(self, offset).map(u64::from_ne_bytes)
     }
 }
 

@@ -105,7 +105,7 @@ impl Packet {
     /// # Errors
     /// Says why the frame belongs to no flow.
     #[inline(always)]
-    pub fn parse<C: Cursor>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
+    pub fn parse<C: Cursor + ?Sized>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
         let mut ether_type = cursor.be16(12).ok_or(NotAFlow::Truncated)?;
         let mut at = ETH_LEN;
         let mut vlan = frame.vlan;
@@ -133,7 +133,7 @@ impl Packet {
 }
 
 #[inline(always)]
-fn ipv4<C: Cursor>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
     let version_ihl = cursor.u8(at).ok_or(NotAFlow::Truncated)?;
     let header = ((version_ihl & 0x0f) as usize) * 4;
     let total = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)? as u32;
@@ -157,7 +157,7 @@ fn ipv4<C: Cursor>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Pac
 }
 
 #[inline(always)]
-fn ipv6<C: Cursor>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
     let version = cursor.u8(at).ok_or(NotAFlow::Truncated)? >> 4;
     let payload = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)? as u32;
     let mut protocol = cursor.u8(at + 6).ok_or(NotAFlow::Truncated)?;
@@ -212,7 +212,7 @@ struct Ends {
 }
 
 #[inline(always)]
-fn transport<C: Cursor>(cursor: &C, frame: Frame, at: usize, bytes: u32, ends: Ends) -> Result<Packet, NotAFlow> {
+fn transport<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, bytes: u32, ends: Ends) -> Result<Packet, NotAFlow> {
     let mut packet = Packet {
         src: ends.src,
         dst: ends.dst,

@@ -2,7 +2,7 @@
 //! floods. Kept for senders and, in entries of their own, for receivers.
 
 use crate::key::{Addr, mix};
-use crate::packet::{ICMP, ICMPV6, Packet, TCP, UDP};
+use crate::packet::{ICMP, ICMPV6, TCP, UDP};
 use crate::wire::wire_struct;
 
 /// Entries per set of the table.
@@ -166,20 +166,20 @@ impl SourceState {
         }
     }
 
-    /// Counts a new flow opened by `packet`; `peer` is the other end.
+    /// Counts a new flow: its protocol, its destination port, the bytes of its first packet, its other end.
     #[inline(always)]
-    pub fn opened(&mut self, packet: &Packet, peer: Addr, now_us: u64) {
+    pub fn opened(&mut self, protocol: u8, port: u16, wire_bytes: u32, peer: Addr, now_us: u64) {
         self.last_us = now_us;
         self.new_total = self.new_total.wrapping_add(1);
         self.new_window += 1;
-        match packet.protocol {
+        match protocol {
             TCP => self.tcp_window += 1,
             UDP => self.udp_window += 1,
             ICMP | ICMPV6 => self.icmp_window += 1,
             _ => {}
         }
-        self.bytes_window = self.bytes_window.saturating_add(packet.wire_bytes);
-        mark(&mut self.ports, mix(0, packet.dst_port as u64));
+        self.bytes_window = self.bytes_window.saturating_add(wire_bytes);
+        mark(&mut self.ports, mix(0, port as u64));
         mark(&mut self.peers, mix(mix(0, peer.hi), peer.lo));
     }
 

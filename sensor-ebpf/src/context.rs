@@ -1,0 +1,91 @@
+//! Where packet bytes lie: XDP buffers and socket buffers, behind one cursor.
+
+use aya_ebpf::programs::{TcContext, XdpContext};
+use ganglion_flow::{Cursor, Frame};
+
+/// Headers are complete within this many bytes of a socket buffer, or the rest is pulled up.
+const PULL_BYTES: u32 = 128;
+/// Ethernet, IPv4 and TCP without options.
+const HEADERS_V4: u32 = 54;
+/// Ethernet, IPv6 and TCP without options.
+const HEADERS_V6: u32 = 74;
+/// EtherType of IPv6 as `skb->protocol` has it.
+const ETH_IPV6_BE: u32 = 0x86dd_u16.to_be() as u32;
+
+/// The directly readable part of a packet.
+pub struct Bytes {
+    start: usize,
+    end: usize,
+}
+
+macro_rules! load {
+    ($self:ident, $offset:ident, $type:ty) => {{
+        let at = $self.start + $offset;
+        if at + size_of::<$type>() > $self.end {
+            return None;
+        }
+        // SAFETY: the bound was checked against the packet's end, which the verifier proves again. Headers
+        // lie at odd multiples of two; BPF loads on the supported machines need no alignment.
+        unsafe { *(at as *const $type) }
+    }};
+}
+
+impl Cursor for Bytes {
+    #[inline(always)]
+    fn u8(&self, offset: usize) -> Option<u8> {
+        Some(load!(self, offset, u8))
+    }
+
+    #[inline(always)]
+    fn be16(&self, offset: usize) -> Option<u16> {
+        Some(u16::from_be(load!(self, offset, u16)))
+    }
+
+    #[inline(always)]
+    fn be32(&self, offset: usize) -> Option<u32> {
+        Some(u32::from_be(load!(self, offset, u32)))
+    }
+
+    #[inline(always)]
+    fn ne64(&self, offset: usize) -> Option<u64> {
+        Some(load!(self, offset, u64))
+    }
+}
+
+/// The packet at XDP.
+#[inline(always)]
+pub fn xdp(ctx: &XdpContext) -> (Bytes, Frame) {
+    let bytes = Bytes { start: ctx.data(), end: ctx.data_end() };
+    let frame = Frame::plain((bytes.end - bytes.start) as u32);
+    (bytes, frame)
+}
+
+/// The packet at TC. Pulls headers up where the buffer's linear part ends before them.
+#[inline(always)]
+pub fn skb(ctx: &TcContext) -> (Bytes, Frame) {
+    // SAFETY: the context stays valid for the whole run; these are plain reads of `struct __sk_buff`.
+    let (len, protocol, segments, segment_bytes, vlan_present, vlan_tci) = unsafe {
+        let skb = ctx.skb.skb;
+        (
+            (*skb).len,
+            (*skb).protocol,
+            (*skb).gso_segs,
+            (*skb).gso_size,
+            (*skb).vlan_present,
+            (*skb).vlan_tci,
+        )
+    };
+    let headers = if protocol == ETH_IPV6_BE { HEADERS_V6 } else { HEADERS_V4 };
+    let wanted = if len < headers { len } else { headers };
+    if ((ctx.data_end() - ctx.data()) as u32) < wanted {
+        // On failure the parser meets the end of the data and counts the frame as truncated.
+        let _ = ctx.pull_data(if len < PULL_BYTES { len } else { PULL_BYTES });
+    }
+    let frame = Frame {
+        len,
+        segments: if segments > 1 { segments } else { 1 },
+        segment_bytes: if segments > 1 { segment_bytes } else { 0 },
+        vlan: if vlan_present != 0 { (vlan_tci & 0x0fff) as u16 } else { 0 },
+    };
+    (Bytes { start: ctx.data(), end: ctx.data_end() }, frame)
+}

@@ -1,0 +1,88 @@
+//! Records into the ring buffer.
+
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use ganglion_flow::record::{FlowRecord, SourceRecord};
+use ganglion_flow::{Counter, FlowKey, FlowState, Hook, Reason, RecordHeader, RecordKind, SourceState, Stage, Wire};
+
+use crate::counters::Count;
+use crate::maps::{RECORDS, setting};
+use crate::memory;
+
+const HEADER_WORDS: usize = RecordHeader::LEN / 8;
+const KEY_WORDS: usize = FlowKey::LEN / 8;
+const FLOW_WORDS: usize = FlowState::LEN / 8;
+const SOURCE_WORDS: usize = SourceState::LEN / 8;
+
+/// Why and where a record is made.
+#[derive(Clone, Copy)]
+pub struct Cause {
+    pub stage: Stage,
+    pub reason: Reason,
+    pub hook: Hook,
+    pub now_us: u64,
+}
+
+impl Cause {
+    #[inline(always)]
+    fn header(&self, kind: RecordKind) -> RecordHeader {
+        RecordHeader::new(kind, self.stage, self.reason, self.hook, self.now_us)
+    }
+}
+
+/// Microseconds since boot, suspended time included.
+#[inline(always)]
+pub fn now_us() -> u64 {
+    // SAFETY: a helper without arguments.
+    let ns = unsafe { bpf_ktime_get_boot_ns() };
+    (ns / 1_000).wrapping_add(setting!(clock_offset_us))
+}
+
+/// Exports the flow; its lock is held. An ended flow's packets are counted as exported or lost.
+#[inline(always)]
+pub fn flow(count: Count, key: *const FlowKey, state: *const FlowState, cause: Cause) -> bool {
+    let written = write_flow(key, state, cause);
+    count.one(if written { Counter::Records } else { Counter::RecordsLost });
+    if cause.stage as u8 == Stage::End as u8 {
+        // SAFETY: the caller holds the flow's lock.
+        let packets = unsafe { (*state).packets() };
+        count.add(if written { Counter::Exported } else { Counter::ExportLost }, packets);
+        count.one(Counter::FlowsEnded);
+    }
+    written
+}
+
+#[inline(always)]
+fn write_flow(key: *const FlowKey, state: *const FlowState, cause: Cause) -> bool {
+    let Some(mut entry) = RECORDS.reserve_untyped::<[u64; FlowRecord::LEN / 8]>(0) else {
+        return false;
+    };
+    let at = entry.as_mut_ptr().cast::<u64>();
+    // SAFETY: the entry has room for header, key and state, all multiples of eight bytes.
+    unsafe {
+        at.cast::<RecordHeader>().write(cause.header(RecordKind::Flow));
+        memory::copy(at.add(HEADER_WORDS), key.cast(), KEY_WORDS);
+        memory::copy(at.add(HEADER_WORDS + KEY_WORDS), state.cast(), FLOW_WORDS);
+        // The lock word: taken while copying.
+        at.add(HEADER_WORDS + KEY_WORDS).cast::<u32>().write_volatile(0);
+    }
+    entry.submit(0);
+    true
+}
+
+/// Exports what is known of an address; its set's lock is held.
+#[inline(always)]
+pub fn source(count: Count, state: *const SourceState, now_us: u64) {
+    let cause = Cause { stage: Stage::Source, reason: Reason::Level, hook: Hook::Sweep, now_us };
+    let Some(mut entry) = RECORDS.reserve_untyped::<[u64; SourceRecord::LEN / 8]>(0) else {
+        count.one(Counter::RecordsLost);
+        return;
+    };
+    let at = entry.as_mut_ptr().cast::<u64>();
+    // SAFETY: the entry has room for header and state, both multiples of eight bytes.
+    unsafe {
+        at.cast::<RecordHeader>().write(cause.header(RecordKind::Source));
+        memory::copy(at.add(HEADER_WORDS), state.cast(), SOURCE_WORDS);
+    }
+    entry.submit(0);
+    count.one(Counter::Records);
+}

@@ -1,0 +1,202 @@
+//! Expiry: iterator programs that userspace runs every so often. They can be interrupted between entries,
+//! unlike a walk inside a packet program, and mark an entry under its lock before they export and delete it.
+
+use aya_ebpf::cty::c_void;
+use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
+use ganglion_flow::packet::TCP;
+use ganglion_flow::state::status;
+use ganglion_flow::{FlowKey, FlowState, Reason, Stage};
+
+use crate::counters::Count;
+use crate::export::{self, Cause, now_us};
+use crate::lock::try_lock;
+use crate::maps::{FLOWS, HALF_OPEN, SCRATCH, setting};
+use crate::{flows, memory, sources};
+
+/// `struct bpf_iter__bpf_map_elem`.
+#[repr(C)]
+pub struct MapElement {
+    meta: *mut c_void,
+    map: *mut c_void,
+    key: *mut c_void,
+    value: *mut c_void,
+}
+
+/// Ends flows that timed out, removes markers, exports old flows early.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_map_elem")]
+pub extern "C" fn ganglion_sweep_flows(ctx: *mut MapElement) -> i32 {
+    // SAFETY: the kernel's context for this kind of iterator.
+    let (key, value) = unsafe { ((*ctx).key.cast::<FlowKey>(), (*ctx).value.cast::<FlowState>()) };
+    if key.is_null() || value.is_null() {
+        return 0;
+    }
+    let now_us = now_us();
+    // SAFETY: the iterator's buffers have the map's key and value size. Unlocked reads: decided again below.
+    if unsafe { due(&*key, &*value, now_us) }.is_some() {
+        // The iterator's key buffer can't be handed to helpers.
+        // SAFETY: as above.
+        let key = unsafe { copy_key(key) };
+        flow(&key, now_us);
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn copy_key(key: *const FlowKey) -> FlowKey {
+    // SAFETY: the caller vouches for the pointer.
+    let key = unsafe { &*key };
+    FlowKey {
+        addr_a: key.addr_a,
+        addr_b: key.addr_b,
+        port_a: key.port_a,
+        port_b: key.port_b,
+        protocol: key.protocol,
+        zero: 0,
+        domain: key.domain,
+    }
+}
+
+/// What the sweep has to do with a flow.
+#[derive(Clone, Copy)]
+enum Due {
+    /// Remove the marker of an ended flow.
+    Forget,
+    /// Export as ended, and delete.
+    End(Reason),
+    /// Export as it is.
+    Early(Stage),
+}
+
+#[inline(always)]
+fn due(key: &FlowKey, flow: &FlowState, now_us: u64) -> Option<Due> {
+    let flush = setting!(flush_reason);
+    let silent_us = now_us.saturating_sub(flow.last_us);
+    let age_us = now_us.saturating_sub(flow.first_us);
+    if flow.status & status::ENDED != 0 {
+        return (silent_us >= setting!(linger_us) || flush != 0).then_some(Due::Forget);
+    }
+    if flush == Reason::Upgrade as u64 {
+        return Some(Due::End(Reason::Upgrade));
+    }
+    if flush != 0 {
+        return Some(Due::End(Reason::Shutdown));
+    }
+    if silent_us >= setting!(idle_us) {
+        return Some(Due::End(Reason::Idle));
+    }
+    if key.protocol == TCP && flow.bwd.packets == 0 && silent_us >= setting!(half_open_us) {
+        return Some(Due::End(Reason::HalfOpen));
+    }
+    if age_us >= setting!(active_us) {
+        return Some(Due::End(Reason::Active));
+    }
+    Stage::by_age(age_us, flow.stages).map(Due::Early)
+}
+
+#[inline(always)]
+fn flow(key: &FlowKey, now_us: u64) {
+    let Some(count) = Count::get() else {
+        return;
+    };
+    let Some(at) = FLOWS.get_ptr_mut(key) else {
+        return;
+    };
+    // SAFETY: a live map value; its fields are changed under its lock alone.
+    let Some(guard) = try_lock(unsafe { &raw mut (*at).lock }) else {
+        return;
+    };
+    // SAFETY: the lock is held.
+    let flow = unsafe { &mut *at };
+    match due(key, flow, now_us) {
+        Some(Due::Early(stage)) => {
+            flow.stages |= stage.bit();
+            export::flow(count, key, flow, Cause { stage, reason: Reason::Early, hook: flows::SWEEP, now_us });
+        }
+        Some(Due::Forget) => {
+            flow.status |= status::CLOSING;
+            drop(guard);
+            let _ = FLOWS.remove(key);
+        }
+        Some(Due::End(reason)) => {
+            flow.status |= status::CLOSING;
+            let cause = Cause { stage: Stage::End, reason, hook: flows::SWEEP, now_us };
+            export::flow(count, key, flow, cause);
+            sources::ended(count, key, flow, cause);
+            drop(guard);
+            let _ = FLOWS.remove(key);
+        }
+        None => {}
+    }
+}
+
+/// Exports single-packet flows that stayed unanswered.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_map_elem")]
+pub extern "C" fn ganglion_sweep_half_open(ctx: *mut MapElement) -> i32 {
+    // SAFETY: the kernel's context for this kind of iterator.
+    let (key, value) = unsafe { ((*ctx).key.cast::<u32>(), (*ctx).value.cast::<HalfOpenSet>()) };
+    if key.is_null() || value.is_null() {
+        return 0;
+    }
+    let now_us = now_us();
+    let mut any = false;
+    let mut i = 0;
+    while i < WAYS {
+        // SAFETY: the iterator's buffer has the map's value size. Unlocked reads: decided again below.
+        let seen_us = unsafe { (*(&raw const (*value).ways).cast::<HalfOpen>().add(i)).seen_us };
+        any |= is_old(seen_us, now_us);
+        i += 1;
+    }
+    if any {
+        // SAFETY: as above.
+        half_open_set(unsafe { *key }, now_us);
+    }
+    0
+}
+
+#[inline(always)]
+fn is_old(seen_us: u64, now_us: u64) -> bool {
+    seen_us != 0 && (now_us.saturating_sub(seen_us) >= setting!(half_open_us) || setting!(flush_reason) != 0)
+}
+
+#[inline(always)]
+fn half_open_set(index: u32, now_us: u64) {
+    let (Some(count), Some(set)) = (Count::get(), HALF_OPEN.get_ptr_mut(index)) else {
+        return;
+    };
+    // SAFETY: a live map value; its entries are changed under its lock alone.
+    let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
+        return;
+    };
+    let mut i = 0;
+    while i < WAYS {
+        // SAFETY: `i` is below `WAYS`, and the lock is held.
+        let slot = unsafe { &mut *(&raw mut (*set).ways).cast::<HalfOpen>().add(i) };
+        if is_old(slot.seen_us, now_us) {
+            expire(count, slot, now_us);
+        }
+        i += 1;
+    }
+    drop(guard);
+}
+
+#[inline(always)]
+fn expire(count: Count, slot: &mut HalfOpen, now_us: u64) {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's own entry. Another sweep on it can't run at the same time: userspace starts one.
+    let state = unsafe {
+        memory::zero(scratch.cast(), size_of::<FlowState>() / 8);
+        &mut *scratch
+    };
+    slot.open(state);
+    let reason = match setting!(flush_reason) {
+        0 => Reason::HalfOpen,
+        flush if flush == Reason::Upgrade as u64 => Reason::Upgrade,
+        _ => Reason::Shutdown,
+    };
+    export::flow(count, &raw const slot.key, state, Cause { stage: Stage::End, reason, hook: flows::SWEEP, now_us });
+    slot.seen_us = 0;
+}
