@@ -1,0 +1,212 @@
+//! `ganglion block add | list | remove`.
+
+use clap::{Args, Subcommand};
+use ganglion_proto::v1::{
+    Action, AddBlockRequest, Block, ListBlocksRequest, Mode, RemoveBlockRequest, SensorStatusRequest,
+};
+use serde_json::json;
+
+use super::{Ask, say, say_json, sum_up};
+use crate::exit::{Code, Error, Result};
+use crate::labels::{self, BlockAction};
+use crate::table::{Align, Column, render};
+use crate::target::{NOTATIONS, Spec, show_target};
+use crate::{client, units, view};
+
+/// `ganglion block`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Block addresses, networks or flows
+    #[command(after_help = format!("{NOTATIONS}\n\n{ADD_EXAMPLES}"))]
+    Add(Add),
+    /// Blocks in force, with what they hit
+    #[command(after_help = "Example:\n  ganglion block list --json | jq '.[] | select(.dropped > 0)'")]
+    List(Ask),
+    /// Lift blocks
+    #[command(after_help = NOTATIONS)]
+    Remove(Remove),
+}
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  ganglion block add 198.18.3.4 --ttl 10m --reason 'port scan'
+  ganglion block add 198.18.3.0/24 2001:2:0:3::/64 --ttl forever
+  ganglion block add 198.18.3.4 --action rate-limit --limit 100
+
+Blocks are in the kernel: they hold until they expire, even when the sensor ends. An allow entry wins over
+every block. In observe mode (the default) a block only counts what it would have dropped.";
+
+/// `ganglion block add`.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// What to block
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<Spec>,
+    /// How long: 90s, 10m, 2h, 1d or forever
+    #[arg(long, default_value = "1h", value_parser = units::parse_ttl)]
+    ttl: u64,
+    /// What to do with the packets
+    #[arg(long, value_enum, default_value = "drop")]
+    action: BlockAction,
+    /// Packets (or new flows) per second that may pass, for the limiting actions
+    #[arg(long, value_name = "N", required_if_eq_any = [("action", "rate-limit"), ("action", "limit-new-flows")])]
+    limit: Option<u32>,
+    /// Why; shown in lists
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+/// `ganglion block remove`.
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// What to lift
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<Spec>,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: Command) -> Result {
+    match command {
+        Command::Add(args) => add(args).await,
+        Command::List(args) => list(args).await,
+        Command::Remove(args) => remove(args).await,
+    }
+}
+
+async fn add(args: Add) -> Result {
+    let targets: Vec<_> =
+        args.targets.iter().map(Spec::to_target).collect::<std::result::Result<_, _>>().map_err(Error::Usage)?;
+    let mut sensor = client::sensor(&args.ask.control).await?;
+    let all = targets.len();
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for target in targets {
+        let request = AddBlockRequest {
+            target: Some(target),
+            action: Action::from(args.action).into(),
+            ttl_ms: args.ttl,
+            reason: args.reason.clone(),
+            limit_per_second: args.limit.unwrap_or(0),
+        };
+        match sensor.add_block(request).await {
+            Ok(answer) => done.extend(answer.into_inner().block),
+            Err(status) => failures.push(Error::from(status)),
+        }
+    }
+    if args.ask.json {
+        say_json(&done.iter().map(view::block).collect())?;
+    } else {
+        let observing =
+            sensor.status(SensorStatusRequest {}).await.is_ok_and(|status| status.get_ref().mode() == Mode::Observe);
+        for block in &done {
+            say(&added(block, observing))?;
+        }
+    }
+    sum_up(failures, all)
+}
+
+fn added(block: &Block, observing: bool) -> String {
+    let target = show_target(block.target.as_ref());
+    let action = labels::action(block.action);
+    let length =
+        if block.remaining_ms == 0 { "for ever".into() } else { format!("for {}", units::millis(block.remaining_ms)) };
+    let note = if observing { " (mode observe: counted, not dropped; see `ganglion mode enforce`)" } else { "" };
+    format!("{target}: {action} {length}{note}")
+}
+
+async fn list(args: Ask) -> Result {
+    let mut sensor = client::sensor(&args.control).await?;
+    let mut blocks = sensor.list_blocks(ListBlocksRequest {}).await?.into_inner().blocks;
+    blocks.sort_by_cached_key(|block| (std::cmp::Reverse(block.dropped), show_target(block.target.as_ref())));
+    if args.json {
+        say_json(&blocks.iter().map(view::block).collect())?;
+    } else if blocks.is_empty() {
+        say("no blocks")?;
+    } else {
+        say(&render(&COLUMNS, blocks.iter().map(row)))?;
+    }
+    Ok(Code::Ok)
+}
+
+const COLUMNS: [Column; 9] = [
+    ("TARGET", Align::Left),
+    ("ACTION", Align::Left),
+    ("CLASS", Align::Left),
+    ("LEFT", Align::Right),
+    ("PACKETS", Align::Right),
+    ("BYTES", Align::Right),
+    ("DROPPED", Align::Right),
+    ("BY", Align::Left),
+    ("REASON", Align::Left),
+];
+
+fn row(block: &Block) -> Vec<String> {
+    let limit = if block.limit_per_second > 0 { format!(" {}/s", block.limit_per_second) } else { String::new() };
+    vec![
+        show_target(block.target.as_ref()),
+        format!("{}{limit}", labels::action(block.action)),
+        if block.class == 0 { "-".into() } else { labels::class(block.class).into() },
+        units::remaining(block.remaining_ms),
+        units::count(block.packets),
+        units::bytes(block.bytes),
+        units::count(block.dropped),
+        block.origin.clone(),
+        block.reason.clone(),
+    ]
+}
+
+async fn remove(args: Remove) -> Result {
+    let targets: Vec<_> =
+        args.targets.iter().map(Spec::to_target).collect::<std::result::Result<_, _>>().map_err(Error::Usage)?;
+    let mut sensor = client::sensor(&args.ask.control).await?;
+    let all = targets.len();
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for target in targets {
+        let name = show_target(Some(&target));
+        match sensor.remove_block(RemoveBlockRequest { target: Some(target) }).await {
+            Ok(answer) if answer.get_ref().removed => done.push(name),
+            Ok(_) => failures.push(Error::Other(anyhow::anyhow!("{name} is not blocked"))),
+            Err(status) => failures.push(Error::from(status)),
+        }
+    }
+    if args.ask.json {
+        say_json(&json!({ "removed": done }))?;
+    } else {
+        for name in &done {
+            say(&format!("{name}: no longer blocked"))?;
+        }
+    }
+    sum_up(failures, all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganglion_proto::v1::{Target, target};
+
+    fn block() -> Block {
+        Block {
+            target: Some(Target { of: Some(target::Of::Address("198.18.3.4".into())) }),
+            action: Action::RateLimit.into(),
+            remaining_ms: 600_000,
+            limit_per_second: 100,
+            ..Block::default()
+        }
+    }
+
+    #[test]
+    fn an_added_block_says_that_observe_does_not_drop() {
+        assert_eq!(added(&block(), false), "198.18.3.4: rate-limit for 10m 0s");
+        assert!(added(&block(), true).contains("counted, not dropped"));
+    }
+
+    #[test]
+    fn a_row_has_a_cell_per_column() {
+        let row = row(&block());
+        assert_eq!(row.len(), COLUMNS.len());
+        assert_eq!(row[1], "rate-limit 100/s");
+    }
+}
