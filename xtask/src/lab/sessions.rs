@@ -1,0 +1,194 @@
+//! From a kind of benign session and its settings to a command line.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use rand::Rng;
+
+use super::accounts::{PASSWORD, USER};
+use super::draw::{Settings, rng};
+use super::events::Direction;
+use super::host::{Host, Role};
+use super::range::Shared;
+use super::scenario::Kind;
+use super::services::BULK_PORTS;
+use super::site::{LARGE, PAGES, PICTURES};
+use crate::drive::SSH_OPTIONS;
+
+/// What to start, and what to remove afterwards.
+pub(super) struct Planned {
+    pub(super) command: Command,
+    pub(super) direction: Direction,
+    /// The other side, seen from the server.
+    pub(super) peer: Host,
+    pub(super) files: Vec<PathBuf>,
+}
+
+pub(super) fn plan(shared: &Shared, host: &Host, kind: Kind, settings: &Settings, seed: u64) -> Result<Planned> {
+    let server = if kind == Kind::Outbound { shared.host(Role::Mirror)? } else { shared.server()? };
+    let plan = Session { shared, host, server, settings, seed };
+    let mut files = Vec::new();
+    let command = match kind {
+        Kind::Browse => plan.browse()?,
+        Kind::BrowseTls => plan.browse_tls()?,
+        Kind::Download | Kind::Outbound => plan.download()?,
+        Kind::Upload => plan.upload(&mut files)?,
+        Kind::Poll => plan.drive("poll", &["rate", "seconds", "connections"])?,
+        Kind::Health => {
+            let mut command = plan.drive("poll", &["rate", "seconds"])?;
+            command.arg("--fresh");
+            command
+        }
+        Kind::Ssh => plan.seeded("typing", &["keys", "pause_ms"])?,
+        Kind::Mistype => {
+            let mut command = plan.seeded("typing", &["keys"])?;
+            command.arg("--mistype");
+            command
+        }
+        Kind::Scp => plan.scp(&mut files)?,
+        Kind::Ftp => plan.ftp(&mut files)?,
+        Kind::Dns => plan.seeded("dns", &["queries", "pause_ms"])?,
+        Kind::Resolve => plan.seeded("dns", &["rate", "seconds"])?,
+        Kind::Bulk => plan.bulk()?,
+        Kind::Idle => plan.drive("idle", &["port", "seconds"])?,
+    };
+    let (direction, peer) = if kind == Kind::Outbound { (Direction::Out, server) } else { (Direction::In, host) };
+    Ok(Planned { command, direction, peer: peer.clone(), files })
+}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    host: &'a Host,
+    server: &'a Host,
+    settings: &'a Settings,
+    seed: u64,
+}
+
+impl Session<'_> {
+    fn drive(&self, program: &str, settings: &[&str]) -> Result<Command> {
+        let mut command = self.host.drive(program)?;
+        command.arg(self.server.v4.to_string());
+        for setting in settings {
+            command.arg(format!("--{}", setting.replace('_', "-"))).arg(self.settings.number(setting)?.to_string());
+        }
+        Ok(command)
+    }
+
+    fn seeded(&self, program: &str, settings: &[&str]) -> Result<Command> {
+        let mut command = self.drive(program, settings)?;
+        command.args(["--seed", &self.seed.to_string()]);
+        Ok(command)
+    }
+
+    fn browse(&self) -> Result<Command> {
+        let mut command = self.host.drive("browse")?;
+        command.arg(self.server.address(self.settings.number("family")?).to_string());
+        command.args(["--pages", &self.settings.number("pages")?.to_string()]);
+        command.args(["--think-ms", &self.settings.number("think_ms")?.to_string()]);
+        command.args(["--seed", &self.seed.to_string()]);
+        Ok(command)
+    }
+
+    fn browse_tls(&self) -> Result<Command> {
+        let mut rng = rng(self.seed, "browse-tls", 0);
+        let mut command = self.curl();
+        command.args(["--rate", &format!("{}/s", self.settings.number("rate")?)]);
+        let address = self.server.address(self.settings.number("family")?);
+        let base = format!("https://{}", std::net::SocketAddr::new(address, 443));
+        for number in 0..self.settings.number("requests")? {
+            let path = if number == 0 || rng.random_ratio(1, 4) {
+                format!("page-{}.html", rng.random_range(0..PAGES))
+            } else {
+                format!("static/{}.jpg", rng.random_range(0..PICTURES))
+            };
+            command.args(["-o", "/dev/null"]).arg(format!("{base}/{path}"));
+        }
+        Ok(command)
+    }
+
+    fn curl(&self) -> Command {
+        let mut command = self.host.command("curl");
+        command.args(["-ksS", "--max-time", "50", "-g"]);
+        command
+    }
+
+    /// curl, no faster than the line that was drawn, and the scheme.
+    fn transfer(&self) -> Result<(Command, &'static str)> {
+        let mut command = self.curl();
+        let bytes_per_s = self.settings.number("mbit")? * 125_000;
+        command.args(["-o", "/dev/null", "--limit-rate", &bytes_per_s.to_string()]);
+        let scheme = if self.settings.text("channel")? == "tls" { "https" } else { "http" };
+        Ok((command, scheme))
+    }
+
+    fn download(&self) -> Result<Command> {
+        let (mut command, scheme) = self.transfer()?;
+        let last = self.settings.number("size_kb")? * 1000 - 1;
+        command.args(["-r", &format!("0-{last}")]).arg(format!("{scheme}://{}{LARGE}", self.server.v4));
+        Ok(command)
+    }
+
+    fn upload(&self, files: &mut Vec<PathBuf>) -> Result<Command> {
+        let (mut command, scheme) = self.transfer()?;
+        let file = self.blank(files)?;
+        command.arg("--data-binary").arg(format!("@{}", file.display()));
+        command.arg(format!("{scheme}://{}/upload", self.server.v4));
+        Ok(command)
+    }
+
+    fn blank(&self, files: &mut Vec<PathBuf>) -> Result<PathBuf> {
+        let file = self.shared.blank_file(&format!("blank-{:x}", self.seed), self.settings.number("size_kb")?)?;
+        files.push(file.clone());
+        Ok(file)
+    }
+
+    /// Where a file comes from and where it goes: a local path, and one in the user's home.
+    fn file(&self, files: &mut Vec<PathBuf>) -> Result<(PathBuf, String, bool)> {
+        let up = self.settings.text("way")? == "up";
+        let local = self.blank(files)?;
+        let name = format!("file-{:x}", self.seed);
+        let remote = self.shared.dir.path.join("home").join(USER).join(&name);
+        if !up {
+            std::fs::rename(&local, &remote)?;
+        }
+        files.push(remote);
+        Ok((local, name, up))
+    }
+
+    fn scp(&self, files: &mut Vec<PathBuf>) -> Result<Command> {
+        let (local, name, up) = self.file(files)?;
+        let remote = format!("{USER}@{}:{name}", self.server.v4);
+        let mut command = self.host.command("sshpass");
+        command.args(["-p", PASSWORD, "scp", "-q"]).args(SSH_OPTIONS);
+        if up { command.arg(local).arg(remote) } else { command.arg(remote).arg(local) };
+        Ok(command)
+    }
+
+    fn ftp(&self, files: &mut Vec<PathBuf>) -> Result<Command> {
+        let (local, name, up) = self.file(files)?;
+        let mut command = self.curl();
+        command.args(["-u", &format!("{USER}:{PASSWORD}")]);
+        if up { command.arg("-T").arg(local) } else { command.args(["-o", "/dev/null"]) };
+        command.arg(format!("ftp://{}/{name}", self.server.v4));
+        Ok(command)
+    }
+
+    fn bulk(&self) -> Result<Command> {
+        let index = usize::try_from(self.seed % 2)?;
+        let port = BULK_PORTS.get(index).copied().unwrap_or(5201);
+        let mut command = self.host.command("iperf3");
+        command.args(["-c", &self.server.v4.to_string(), "-p", &port.to_string()]);
+        command.args(["-t", &self.settings.number("seconds")?.to_string()]);
+        command.args(["-b", &format!("{}M", self.settings.number("mbit")?)]);
+        match self.settings.text("way")? {
+            "up" => {}
+            "down" => drop(command.arg("-R")),
+            other => bail!("no way `{other}`"),
+        }
+        if self.settings.text("protocol")? == "udp" {
+            command.args(["-u", "-l", "1400"]);
+        }
+        Ok(command)
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask`: what is done with Ganglion beside running it.
+//!
+//! One module per subcommand, named as the user names it. `drive` is hidden: the laboratory starts
+//! it inside its namespaces.
+
+mod clock;
+mod drive;
+mod lab;
+mod process;
+mod setup;
+mod stop;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Set-up and laboratory of Ganglion")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing to run, develop or train
+    Setup(setup::Args),
+    /// The cyber range: real servers, real clients, real attack tools, in network namespaces
+    Lab(lab::Args),
+    /// Programs that the laboratory starts inside its namespaces
+    #[command(hide = true)]
+    Drive(drive::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Lab(args) => lab::run(args),
+        Command::Drive(args) => drive::run(args),
+    }
+}
