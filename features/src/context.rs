@@ -1,0 +1,170 @@
+//! What happened around a record, by event time (`header.time_us`), in bounded memory.
+//!
+//! Each address has up to two tracks: one for what it initiated, one for what arrived at it. A track keeps
+//! three windows (1, 10, 60 s), each in five parts; a window covers the running part and the four before, so
+//! 80 to 100 % of its length.
+
+mod contribution;
+mod track;
+
+pub use track::WindowTotals;
+
+use crate::bounded::Bounded;
+use crate::row::{Meta, Row};
+use crate::table::{self, COUNT};
+use crate::view::View;
+use contribution::Contribution;
+use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
+use ganglion_flow::state::endpoints;
+use ganglion_flow::{Addr, FlowState, Role, SourceState, Wire};
+use track::Track;
+
+/// A record this much older than the newest one starts a new time base (a reboot, another sensor), µs.
+const NEW_TIME_BASE_US: u64 = 60_000_000;
+
+static NO_FLOW: FlowState = FlowState::ZERO;
+static NO_SOURCE: SourceState = SourceState::ZERO;
+
+/// How much a [`Context`] may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextLimits {
+    /// Addresses followed as initiators; at most 2.6 kB each.
+    pub actors: usize,
+    /// Addresses followed as responders; at most 2.6 kB each.
+    pub targets: usize,
+}
+
+impl Default for ContextLimits {
+    fn default() -> Self {
+        Self { actors: 32_768, targets: 8_192 }
+    }
+}
+
+/// What a [`Context`] counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContextStats {
+    /// Records observed.
+    pub records: u64,
+    /// Records older than the newest one; counted at the newest one's time.
+    pub time_reversals: u64,
+    /// Records that started a new time base.
+    pub time_resets: u64,
+    /// Initiators followed now.
+    pub actors: u64,
+    /// Responders followed now.
+    pub targets: u64,
+    /// Initiators forgotten because there were too many.
+    pub actors_evicted: u64,
+    /// Responders forgotten because there were too many.
+    pub targets_evicted: u64,
+}
+
+type Place = (Addr, u16);
+
+/// The memory behind the context features. One per sensor: boot clocks differ.
+pub struct Context {
+    actors: Bounded<Place, Track>,
+    targets: Bounded<Place, Track>,
+    now_us: u64,
+    stats: ContextStats,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(ContextLimits::default())
+    }
+}
+
+impl Context {
+    /// An empty memory.
+    pub fn new(limits: ContextLimits) -> Self {
+        Self {
+            actors: Bounded::new(limits.actors),
+            targets: Bounded::new(limits.targets),
+            now_us: 0,
+            stats: ContextStats::default(),
+        }
+    }
+
+    /// Notes the record and derives its row, itself included in the context.
+    pub fn observe(&mut self, record: &Record) -> Row {
+        let now_us = self.advance(record.header().time_us);
+        match record {
+            Record::Flow(flow) => self.flow(flow, now_us),
+            Record::Source(source) => self.source(source, now_us),
+        }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> ContextStats {
+        ContextStats {
+            actors: self.actors.len() as u64,
+            targets: self.targets.len() as u64,
+            actors_evicted: self.actors.evicted(),
+            targets_evicted: self.targets.evicted(),
+            ..self.stats
+        }
+    }
+
+    fn advance(&mut self, time_us: u64) -> u64 {
+        self.stats.records += 1;
+        if time_us >= self.now_us {
+            self.now_us = time_us;
+        } else if self.now_us - time_us > NEW_TIME_BASE_US {
+            self.stats.time_resets += 1;
+            self.now_us = time_us;
+        } else {
+            self.stats.time_reversals += 1;
+        }
+        self.now_us
+    }
+
+    fn flow(&mut self, record: &FlowRecord, now_us: u64) -> Row {
+        let ((initiator, _), (responder, responder_port)) = endpoints(&record.key, &record.state);
+        let part = Contribution::of_flow(record);
+        let service = contribution::service(responder, responder_port, record.key.protocol);
+        let actor = self.actors.entry((initiator, record.key.domain), Track::default);
+        actor.add(now_us, &part.towards(responder, responder_port, service));
+        let actor = actor.totals(now_us, service);
+        let target = self.targets.entry((responder, record.key.domain), Track::default);
+        target.add(now_us, &part.towards(initiator, responder_port, service));
+        let target = target.totals(now_us, service);
+        let view = View {
+            header: &record.header,
+            flow: &record.state,
+            protocol: record.key.protocol,
+            source: &NO_SOURCE,
+            actor: &actor,
+            target: &target,
+        };
+        row(&view, true, Meta::of_flow(record))
+    }
+
+    fn source(&mut self, record: &SourceRecord, now_us: u64) -> Row {
+        let place = (record.state.addr, record.state.domain);
+        let nothing = [WindowTotals::default(); 3];
+        let receives = record.state.role == Role::Destination as u8;
+        let tracks = if receives { &mut self.targets } else { &mut self.actors };
+        let track = tracks.entry(place, Track::default);
+        track.add_source(now_us, &record.state);
+        let totals = track.totals(now_us, 0);
+        let view = View {
+            header: &record.header,
+            flow: &NO_FLOW,
+            protocol: 0,
+            source: &record.state,
+            actor: if receives { &nothing } else { &totals },
+            target: if receives { &totals } else { &nothing },
+        };
+        row(&view, false, Meta::of_source(record))
+    }
+}
+
+fn row(view: &View<'_>, is_flow: bool, meta: Meta) -> Row {
+    let mut values = [0.0; COUNT];
+    table::derive(view, is_flow, &mut values);
+    Row { values, meta }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What the table says of one feature.
+
+use crate::view::View;
+
+/// Which rows a feature is computed for; it is 0 in all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// Rows made from FLOW records.
+    Flow,
+    /// Rows made from SOURCE records.
+    Source,
+    /// All rows.
+    Every,
+}
+
+impl Applies {
+    /// As in the documentation.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Source => "source",
+            Self::Every => "every",
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub struct Feature {
+    /// Stable name: what manifests and files call it.
+    pub name: &'static str,
+    /// Unit of the value; empty for a plain number.
+    pub unit: &'static str,
+    /// The integers it is derived from.
+    pub source: &'static str,
+    /// How, in text.
+    pub formula: &'static str,
+    /// The CICFlowMeter column it answers to, where there is one.
+    pub reference: Option<&'static str>,
+    /// The rows it is computed for.
+    pub applies: Applies,
+    /// The computation, in f64.
+    pub(crate) compute: fn(&View<'_>) -> f64,
+}
+
+/// A feature of FLOW rows.
+pub(crate) const fn flow(
+    name: &'static str,
+    unit: &'static str,
+    source: &'static str,
+    formula: &'static str,
+    reference: Option<&'static str>,
+    compute: fn(&View<'_>) -> f64,
+) -> Feature {
+    Feature { name, unit, source, formula, reference, applies: Applies::Flow, compute }
+}
+
+/// A feature of SOURCE rows.
+pub(crate) const fn source(
+    name: &'static str,
+    unit: &'static str,
+    source: &'static str,
+    formula: &'static str,
+    compute: fn(&View<'_>) -> f64,
+) -> Feature {
+    Feature { name, unit, source, formula, reference: None, applies: Applies::Source, compute }
+}
+
+/// A feature of all rows.
+pub(crate) const fn every(
+    name: &'static str,
+    unit: &'static str,
+    source: &'static str,
+    formula: &'static str,
+    compute: fn(&View<'_>) -> f64,
+) -> Feature {
+    Feature { name, unit, source, formula, reference: None, applies: Applies::Every, compute }
+}
