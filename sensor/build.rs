@@ -11,12 +11,7 @@ use std::{env, fs};
 const HOW: &str = "run `cargo xtask setup --for run` as root, which installs what the kernel half is built with";
 const TARGET: &str = "bpfel-unknown-none";
 /// Version 3 of the instruction set has the 32-bit atomics of the try-lock.
-const FLAGS: [&str; 4] = [
-    "-Cdebuginfo=2",
-    "-Clink-arg=--btf",
-    "-Clinker=bpf-linker",
-    "-Ctarget-cpu=v3",
-];
+const FLAGS: [&str; 4] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Clinker=bpf-linker", "-Ctarget-cpu=v3"];
 
 /// A compiler with the sources of `core`, and the cargo that goes with it.
 struct Toolchain {

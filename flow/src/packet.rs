@@ -212,7 +212,13 @@ struct Ends {
 }
 
 #[inline(always)]
-fn transport<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, bytes: u32, ends: Ends) -> Result<Packet, NotAFlow> {
+fn transport<C: Cursor + ?Sized>(
+    cursor: &C,
+    frame: Frame,
+    at: usize,
+    bytes: u32,
+    ends: Ends,
+) -> Result<Packet, NotAFlow> {
     let mut packet = Packet {
         src: ends.src,
         dst: ends.dst,

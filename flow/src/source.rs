@@ -127,13 +127,13 @@ pub fn level(count: u32) -> u8 {
 }
 
 impl SourceState {
-    /// Whether the entry is about this address in this role.
+    /// Whether the entry is about this address in this [`Role`].
     #[inline(always)]
-    pub fn is(&self, addr: Addr, role: Role, domain: u16) -> bool {
+    pub fn is(&self, addr: Addr, role: u8, domain: u16) -> bool {
         self.first_us != 0
             && self.addr.lo == addr.lo
             && self.addr.hi == addr.hi
-            && self.role == role as u8
+            && self.role == role
             && self.domain == domain
     }
 

@@ -1,5 +1,8 @@
 //! Where packet bytes lie: XDP buffers and socket buffers, behind one cursor.
 
+use core::arch::asm;
+
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use ganglion_flow::{Cursor, Frame};
 
@@ -52,10 +55,34 @@ impl Cursor for Bytes {
     }
 }
 
+/// Reads a packet pointer, a 32-bit field of the context that the verifier widens. In plain code the compiler
+/// would move it through 32-bit registers, after which it is no pointer any more.
+macro_rules! pointer {
+    ($ctx:expr, $type:ty, $field:ident) => {{
+        let value: usize;
+        // SAFETY: an aligned load of a field of the live context.
+        unsafe {
+            asm!(
+                "{value} = *(u32 *)({ctx} + {offset})",
+                value = out(reg) value,
+                ctx = in(reg) $ctx,
+                offset = const core::mem::offset_of!($type, $field),
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }};
+}
+
+#[inline(always)]
+fn skb_bytes(skb: *mut __sk_buff) -> Bytes {
+    Bytes { start: pointer!(skb, __sk_buff, data), end: pointer!(skb, __sk_buff, data_end) }
+}
+
 /// The packet at XDP.
 #[inline(always)]
 pub fn xdp(ctx: &XdpContext) -> (Bytes, Frame) {
-    let bytes = Bytes { start: ctx.data(), end: ctx.data_end() };
+    let bytes = Bytes { start: pointer!(ctx.ctx, xdp_md, data), end: pointer!(ctx.ctx, xdp_md, data_end) };
     let frame = Frame::plain((bytes.end - bytes.start) as u32);
     (bytes, frame)
 }
@@ -66,20 +93,15 @@ pub fn skb(ctx: &TcContext) -> (Bytes, Frame) {
     // SAFETY: the context stays valid for the whole run; these are plain reads of `struct __sk_buff`.
     let (len, protocol, segments, segment_bytes, vlan_present, vlan_tci) = unsafe {
         let skb = ctx.skb.skb;
-        (
-            (*skb).len,
-            (*skb).protocol,
-            (*skb).gso_segs,
-            (*skb).gso_size,
-            (*skb).vlan_present,
-            (*skb).vlan_tci,
-        )
+        ((*skb).len, (*skb).protocol, (*skb).gso_segs, (*skb).gso_size, (*skb).vlan_present, (*skb).vlan_tci)
     };
     let headers = if protocol == ETH_IPV6_BE { HEADERS_V6 } else { HEADERS_V4 };
     let wanted = if len < headers { len } else { headers };
-    if ((ctx.data_end() - ctx.data()) as u32) < wanted {
+    let mut bytes = skb_bytes(ctx.skb.skb);
+    if ((bytes.end - bytes.start) as u32) < wanted {
         // On failure the parser meets the end of the data and counts the frame as truncated.
         let _ = ctx.pull_data(if len < PULL_BYTES { len } else { PULL_BYTES });
+        bytes = skb_bytes(ctx.skb.skb);
     }
     let frame = Frame {
         len,
@@ -87,5 +109,5 @@ pub fn skb(ctx: &TcContext) -> (Bytes, Frame) {
         segment_bytes: if segments > 1 { segment_bytes } else { 0 },
         vlan: if vlan_present != 0 { (vlan_tci & 0x0fff) as u16 } else { 0 },
     };
-    (Bytes { start: ctx.data(), end: ctx.data_end() }, frame)
+    (bytes, frame)
 }

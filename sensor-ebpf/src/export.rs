@@ -1,7 +1,7 @@
 //! Records into the ring buffer.
 
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
-use ganglion_flow::record::{FlowRecord, SourceRecord};
+use ganglion_flow::record::{FlowRecord, SourceRecord, VERSION};
 use ganglion_flow::{Counter, FlowKey, FlowState, Hook, Reason, RecordHeader, RecordKind, SourceState, Stage, Wire};
 
 use crate::counters::Count;
@@ -18,15 +18,9 @@ const SOURCE_WORDS: usize = SourceState::LEN / 8;
 pub struct Cause {
     pub stage: Stage,
     pub reason: Reason,
-    pub hook: Hook,
+    /// A [`ganglion_flow::Hook`].
+    pub hook: u8,
     pub now_us: u64,
-}
-
-impl Cause {
-    #[inline(always)]
-    fn header(&self, kind: RecordKind) -> RecordHeader {
-        RecordHeader::new(kind, self.stage, self.reason, self.hook, self.now_us)
-    }
 }
 
 /// Microseconds since boot, suspended time included.
@@ -39,27 +33,54 @@ pub fn now_us() -> u64 {
 
 /// Exports the flow; its lock is held. An ended flow's packets are counted as exported or lost.
 #[inline(always)]
-pub fn flow(count: Count, key: *const FlowKey, state: *const FlowState, cause: Cause) -> bool {
-    let written = write_flow(key, state, cause);
+pub fn flow(key: *const FlowKey, state: *const FlowState, cause: Cause) {
+    let what = (cause.hook as u64) << 16 | (cause.reason as u64) << 8 | cause.stage as u64;
+    ganglion_export_flow(key, state, what, cause.now_us);
+}
+
+#[inline(always)]
+fn header(kind: RecordKind, what: u64, now_us: u64) -> RecordHeader {
+    RecordHeader {
+        kind: kind as u8,
+        version: VERSION,
+        stage: what as u8,
+        reason: (what >> 8) as u8,
+        hook: (what >> 16) as u8,
+        zero: [0; 3],
+        time_us: now_us,
+    }
+}
+
+/// Writes a flow record; `what` holds stage, reason and hook, a byte each. Proved once by the verifier.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ganglion_export_flow(key: *const FlowKey, state: *const FlowState, what: u64, now_us: u64) -> u32 {
+    let Some(count) = Count::get() else {
+        return 0;
+    };
+    if key.is_null() || state.is_null() {
+        return 0;
+    }
+    let written = write_flow(key, state, header(RecordKind::Flow, what, now_us));
     count.one(if written { Counter::Records } else { Counter::RecordsLost });
-    if cause.stage as u8 == Stage::End as u8 {
+    if what as u8 == Stage::End as u8 {
         // SAFETY: the caller holds the flow's lock.
         let packets = unsafe { (*state).packets() };
         count.add(if written { Counter::Exported } else { Counter::ExportLost }, packets);
         count.one(Counter::FlowsEnded);
     }
-    written
+    written as u32
 }
 
 #[inline(always)]
-fn write_flow(key: *const FlowKey, state: *const FlowState, cause: Cause) -> bool {
+fn write_flow(key: *const FlowKey, state: *const FlowState, header: RecordHeader) -> bool {
     let Some(mut entry) = RECORDS.reserve_untyped::<[u64; FlowRecord::LEN / 8]>(0) else {
         return false;
     };
     let at = entry.as_mut_ptr().cast::<u64>();
     // SAFETY: the entry has room for header, key and state, all multiples of eight bytes.
     unsafe {
-        at.cast::<RecordHeader>().write(cause.header(RecordKind::Flow));
+        at.cast::<RecordHeader>().write(header);
         memory::copy(at.add(HEADER_WORDS), key.cast(), KEY_WORDS);
         memory::copy(at.add(HEADER_WORDS + KEY_WORDS), state.cast(), FLOW_WORDS);
         // The lock word: taken while copying.
@@ -72,7 +93,7 @@ fn write_flow(key: *const FlowKey, state: *const FlowState, cause: Cause) -> boo
 /// Exports what is known of an address; its set's lock is held.
 #[inline(always)]
 pub fn source(count: Count, state: *const SourceState, now_us: u64) {
-    let cause = Cause { stage: Stage::Source, reason: Reason::Level, hook: Hook::Sweep, now_us };
+    let what = (Hook::Sweep as u64) << 16 | (Reason::Level as u64) << 8 | Stage::Source as u64;
     let Some(mut entry) = RECORDS.reserve_untyped::<[u64; SourceRecord::LEN / 8]>(0) else {
         count.one(Counter::RecordsLost);
         return;
@@ -80,7 +101,7 @@ pub fn source(count: Count, state: *const SourceState, now_us: u64) {
     let at = entry.as_mut_ptr().cast::<u64>();
     // SAFETY: the entry has room for header and state, both multiples of eight bytes.
     unsafe {
-        at.cast::<RecordHeader>().write(cause.header(RecordKind::Source));
+        at.cast::<RecordHeader>().write(header(RecordKind::Source, what, now_us));
         memory::copy(at.add(HEADER_WORDS), state.cast(), SOURCE_WORDS);
     }
     entry.submit(0);

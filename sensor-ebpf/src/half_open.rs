@@ -5,61 +5,81 @@ use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
 use ganglion_flow::settings::flag;
 use ganglion_flow::{Counter, FlowState};
 
+use crate::counters::Count;
 use crate::lock::try_lock;
 use crate::maps::{FLOWS, HALF_OPEN, ZERO_FLOW, setting};
-use crate::path::{Decision, Direction, Passing};
-use crate::{flows, rules, sources};
+use crate::path::{Decision, Passing};
+use crate::{rules, sources};
 
-/// Counts a packet that has no full entry.
-#[inline(always)]
-pub fn count(passing: &Passing<'_>, now_us: u64) -> Decision {
-    let index = passing.key.hash(setting!(seed)) & setting!(half_open_mask);
+/// The packet was remembered, or could not be.
+pub const NOTED: u32 = 0;
+/// A limit refused the packet.
+pub const REFUSED: u32 = 1;
+/// The flow has its full entry now, with the remembered packet; the present one is still to be counted.
+pub const PROMOTED: u32 = 2;
+
+/// Sees to a packet whose flow has no full entry: [`NOTED`], [`REFUSED`] or [`PROMOTED`]. Proved once by the
+/// verifier.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn ganglion_half_open(passing: *const Passing) -> u32 {
+    let Some(count) = Count::get() else {
+        return NOTED;
+    };
+    if passing.is_null() {
+        return NOTED;
+    }
+    // SAFETY: the caller's packet; the verifier proved the pointer.
+    let passing = unsafe { &*passing };
     let segments = passing.packet.segments as u64;
+    let index = passing.key.hash(setting!(seed)) & setting!(half_open_mask);
     let Some(set) = HALF_OPEN.get_ptr_mut(index) else {
-        passing.count.add(Counter::SkipFull, segments);
-        return Decision::Pass;
+        count.add(Counter::SkipFull, segments);
+        return NOTED;
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
     let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
-        passing.count.add(Counter::SkipLock, segments);
-        return Decision::Pass;
+        count.add(Counter::SkipLock, segments);
+        return NOTED;
     };
     let (way, found) = find(set, passing);
     // SAFETY: `way` is below `WAYS`, and the lock is held.
     let slot = unsafe { &mut *(&raw mut (*set).ways).cast::<HalfOpen>().add(way & (WAYS - 1)) };
-    if found {
-        promote(passing, slot, now_us);
-        drop(guard);
-        return Decision::Pass;
-    }
-    let known = if passing.flags & flag::SOURCES != 0 { sources::opened(passing, now_us) } else { false };
-    if passing.flags & flag::NEW_FLOW_LIMITS != 0
-        && passing.direction == Direction::In
+    let outcome = if found { promote(passing, slot, count) } else { note(passing, slot, count) };
+    drop(guard);
+    outcome
+}
+
+/// Remembers the packet, unless a limit refuses it; what was remembered here is counted and folded.
+#[inline(always)]
+fn note(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
+    let flags = setting!(flags);
+    let known = flags & flag::SOURCES != 0 && sources::opened(passing);
+    if flags & flag::NEW_FLOW_LIMITS != 0
+        && passing.outbound == 0
         && !known
-        && rules::limit_new_flow(passing) == Decision::Drop
+        && rules::limit_new_flow(passing, flags, count) == Decision::Drop
     {
-        drop(guard);
-        return Decision::Drop;
+        return REFUSED;
     }
     if !slot.is_empty() {
-        passing.count.add(Counter::SkipFolded, slot.segments as u64);
-        sources::folded(passing.count, slot, now_us);
+        count.add(Counter::SkipFolded, slot.segments as u64);
+        sources::folded(slot, passing.now_us);
     }
-    slot.note(passing.key, passing.packet, passing.sender_is_a, passing.direction == Direction::Out, now_us);
-    drop(guard);
-    Decision::Pass
+    slot.note(&passing.key, &passing.packet, passing.sender_is_a != 0, passing.outbound != 0, passing.now_us);
+    NOTED
 }
 
 /// The way that holds the packet's flow and true, or the way to overwrite (an empty one, else the oldest).
 #[inline(always)]
-fn find(set: *mut HalfOpenSet, passing: &Passing<'_>) -> (usize, bool) {
+fn find(set: *mut HalfOpenSet, passing: &Passing) -> (usize, bool) {
     let mut oldest = u64::MAX;
     let mut victim = 0;
     let mut i = 0;
     while i < WAYS {
         // SAFETY: `i` is below `WAYS`, and the lock is held.
         let slot = unsafe { &*(&raw const (*set).ways).cast::<HalfOpen>().add(i) };
-        if !slot.is_empty() && same(&slot.key, passing.key) {
+        if !slot.is_empty() && same(&slot.key, &passing.key) {
             return (i, true);
         }
         if slot.seen_us < oldest {
@@ -84,36 +104,33 @@ fn same(a: &ganglion_flow::FlowKey, b: &ganglion_flow::FlowKey) -> bool {
         && a.domain == b.domain
 }
 
-/// Gives the flow its full entry: the remembered packet, then this one.
+/// Gives the flow its full entry, with the remembered packet.
 #[inline(always)]
-fn promote(passing: &Passing<'_>, slot: &mut HalfOpen, now_us: u64) {
-    let segments = passing.packet.segments as u64;
-    let Some(template) = ZERO_FLOW.get(0) else {
-        passing.count.add(Counter::SkipFull, segments);
-        return;
+fn promote(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
+    let Some(template) = ZERO_FLOW.get_ptr_mut(0) else {
+        return NOTED;
     };
-    // Another CPU may have been first; the entry is then there, which is all that is wanted.
-    let inserted = FLOWS.insert(passing.key, template, BPF_NOEXIST as u64).is_ok();
-    let Some(flow) = FLOWS.get_ptr_mut(passing.key) else {
-        passing.count.add(Counter::SkipFull, segments);
-        return;
+    // SAFETY: never written, so all zero; only read here.
+    let inserted = FLOWS.insert(&passing.key, unsafe { &*template }, BPF_NOEXIST as u64).is_ok();
+    let Some(flow) = FLOWS.get_ptr_mut(&passing.key) else {
+        count.add(Counter::SkipFull, passing.packet.segments as u64);
+        return NOTED;
     };
-    if inserted {
-        passing.count.one(Counter::FlowsOpened);
-        if let Some(guard) = try_lock(flow.cast()) {
-            // SAFETY: the lock is held.
-            let state: &mut FlowState = unsafe { &mut *flow };
-            if state.first_us == 0 {
-                slot.open(state);
-                slot.seen_us = 0;
-            }
-            drop(guard);
+    let mut opened = false;
+    if inserted && let Some(guard) = try_lock(flow.cast()) {
+        // SAFETY: the lock is held.
+        let state: &mut FlowState = unsafe { &mut *flow };
+        if state.first_us == 0 {
+            slot.open(state);
+            opened = true;
         }
+        drop(guard);
+        count.one(Counter::FlowsOpened);
     }
-    flows::update(passing, flow, now_us);
-    if slot.seen_us != 0 {
-        // The entry was opened by another CPU's packet before this one's memory of the first.
-        passing.count.add(Counter::SkipLock, slot.segments as u64);
-        slot.seen_us = 0;
+    if !opened {
+        // Another CPU's packet opened the entry first.
+        count.add(Counter::SkipLock, slot.segments as u64);
     }
+    slot.seen_us = 0;
+    PROMOTED
 }

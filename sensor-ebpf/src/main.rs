@@ -4,8 +4,8 @@
 //! in `ganglion-flow`, which userspace compiles too. Every doubt ends in pass, and is counted.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
-#![allow(internal_features, reason = "atomic exchange on this target has no stable form")]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![allow(internal_features, reason = "atomic exchange has no stable form on this target")]
 
 mod context;
 mod counters;

@@ -11,6 +11,8 @@ use ganglion_flow::settings::Settings;
 use ganglion_flow::source::SourceSet;
 use ganglion_flow::{Addr, FlowKey, FlowState, Wire};
 
+use crate::path::Passing;
+
 /// Flows with more than one packet.
 #[btf_map]
 pub static FLOWS: HashMap<FlowKey, FlowState, 262_144> = HashMap::new();
@@ -70,6 +72,10 @@ pub static RECORDS: RingBuf<u64, 16_777_216> = RingBuf::new();
 /// Room to build a flow in: a program's stack has 512 bytes.
 #[btf_map]
 pub static SCRATCH: PerCpuArray<FlowState, 1> = PerCpuArray::new();
+
+/// The packet under way, per hook.
+#[btf_map]
+pub static PASSING: PerCpuArray<Passing, 4> = PerCpuArray::new();
 
 /// Never written: the value of a new flow.
 #[btf_map]

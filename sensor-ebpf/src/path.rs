@@ -4,11 +4,12 @@ use ganglion_flow::settings::{InterfaceRole, flag};
 use ganglion_flow::{Counter, Cursor, FlowKey, Frame, Hook, Packet};
 
 use crate::counters::Count;
-use crate::maps::setting;
-use crate::{flows, rules};
+use crate::maps::{FLOWS, PASSING, setting};
+use crate::{export, flows, half_open, rules};
 
 /// Which way the packet goes, seen from this machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Direction {
     In,
     Out,
@@ -16,26 +17,33 @@ pub enum Direction {
 
 /// What becomes of the packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Decision {
     Pass,
     Drop,
 }
 
-/// A parsed packet with what all later steps need.
-pub struct Passing<'a> {
-    pub packet: &'a Packet,
-    pub key: &'a FlowKey,
-    pub sender_is_a: bool,
-    pub direction: Direction,
-    pub hook: Hook,
-    pub flags: u64,
-    pub count: Count,
+/// A parsed packet on its way through the steps. It lies in a per-CPU map: the programs' stacks are short,
+/// and a pointer to it can be handed to functions that the verifier proves on their own.
+#[repr(C)]
+pub struct Passing {
+    pub packet: Packet,
+    pub key: FlowKey,
+    /// Microseconds since boot; set for packets that reach a flow.
+    pub now_us: u64,
+    pub sender_is_a: u8,
+    pub outbound: u8,
+    /// A [`Hook`].
+    pub hook: u8,
+    pub zero: [u8; 5],
 }
 
-/// Decides on the packet and counts it.
+/// Decides on the packet and counts it. The steps after parsing are functions of their own, which the verifier
+/// proves once instead of once per way through the parser.
 #[inline(always)]
 pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Hook) -> Decision {
-    let Some(count) = Count::get() else {
+    // A hook has its own slot: should one interrupt another on this CPU, neither spoils the other's packet.
+    let (Some(count), Some(passing)) = (Count::get(), PASSING.get_ptr_mut(hook as u32)) else {
         return Decision::Pass;
     };
     count.add(Counter::Seen, frame.segments as u64);
@@ -49,17 +57,38 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     };
     count.add(Counter::SeenBytes, packet.wire_bytes as u64);
     let flags = setting!(flags);
+    // SAFETY: this CPU's slot for this hook, which does not preempt itself.
+    let passing = unsafe { &mut *passing };
     let domain = if flags & flag::VLAN_DOMAIN != 0 { packet.vlan } else { setting!(domain) as u16 };
     let (key, sender_is_a) = packet.key(domain);
-    let passing = Passing { packet: &packet, key: &key, sender_is_a, direction, hook, flags, count };
-    if flags & (flag::ANY_BLOCK | flag::VERDICTS | flag::ANY_ALLOW) != 0
-        && rules::judge(&passing) == Decision::Drop
-    {
+    passing.packet = packet;
+    passing.key = key;
+    passing.sender_is_a = sender_is_a as u8;
+    passing.outbound = (direction == Direction::Out) as u8;
+    passing.hook = hook as u8;
+    if flags & (flag::ANY_BLOCK | flag::VERDICTS) != 0 && rules::ganglion_judge(passing) == Decision::Drop as u32 {
         return Decision::Drop;
     }
     if direction == Direction::Out && setting!(role) != InterfaceRole::Host as u32 {
-        count.add(Counter::SkipRole, packet.segments as u64);
+        count.add(Counter::SkipRole, passing.packet.segments as u64);
         return Decision::Pass;
     }
-    flows::count(&passing)
+    passing.now_us = export::now_us();
+    count_in_flow(passing, count)
+}
+
+#[inline(always)]
+fn count_in_flow(passing: &mut Passing, count: Count) -> Decision {
+    if let Some(flow) = FLOWS.get_ptr_mut(&passing.key) {
+        flows::ganglion_update(flow, passing);
+        return Decision::Pass;
+    }
+    let outcome = half_open::ganglion_half_open(passing);
+    if outcome == half_open::PROMOTED {
+        match FLOWS.get_ptr_mut(&passing.key) {
+            Some(flow) => drop(flows::ganglion_update(flow, passing)),
+            None => count.add(Counter::SkipFull, passing.packet.segments as u64),
+        }
+    }
+    if outcome == half_open::REFUSED { Decision::Drop } else { Decision::Pass }
 }

@@ -3,11 +3,11 @@
 use ganglion_flow::half_open::HalfOpen;
 use ganglion_flow::settings::flag;
 use ganglion_flow::source::{SourceSet, SourceState, WAYS, status};
-use ganglion_flow::state::{self, Change};
-use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Reason, Role};
+use ganglion_flow::state;
+use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Role};
 
 use crate::counters::Count;
-use crate::export::{self, Cause};
+use crate::export;
 use crate::lock::try_lock;
 use crate::maps::{SOURCES, setting};
 use crate::memory;
@@ -17,7 +17,7 @@ const SOURCE_WORDS: usize = size_of::<SourceState>() / 8;
 
 /// What happened to a flow of the address.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u8)]
 enum Event {
     Opened,
     Answered,
@@ -28,109 +28,131 @@ enum Event {
 }
 
 /// An event and whom it concerns.
+#[repr(C)]
 struct Touch {
     addr: Addr,
     peer: Addr,
     now_us: u64,
-    role: Role,
+    /// Bytes of the first packet; flows no longer open; packets folded: by event.
+    amount: u32,
     domain: u16,
     port: u16,
-    wire_bytes: u32,
     protocol: u8,
-    event: Event,
+    role: u8,
+    event: u8,
+    zero: [u8; 5],
+}
+
+impl Touch {
+    /// The same event, for the other end.
+    #[inline(always)]
+    fn turn(&mut self, role: Role) {
+        let addr = self.addr;
+        self.addr = self.peer;
+        self.peer = addr;
+        self.role = role as u8;
+    }
 }
 
 /// A new flow was opened; true when its sender once completed a handshake.
 #[inline(always)]
-pub fn opened(passing: &Passing<'_>, now_us: u64) -> bool {
-    let packet = passing.packet;
+pub fn opened(passing: &Passing) -> bool {
+    let packet = &passing.packet;
     let mut touch = Touch {
         addr: packet.dst,
         peer: packet.src,
-        now_us,
-        role: Role::Destination,
+        now_us: passing.now_us,
+        amount: packet.wire_bytes,
         domain: passing.key.domain,
         port: packet.dst_port,
-        wire_bytes: packet.wire_bytes,
         protocol: packet.protocol,
-        event: Event::Opened,
+        role: Role::Destination as u8,
+        event: Event::Opened as u8,
+        zero: [0; 5],
     };
-    apply(passing.count, &touch);
-    touch.addr = packet.src;
-    touch.peer = packet.dst;
-    touch.role = Role::Source;
-    apply(passing.count, &touch)
+    ganglion_touch(&touch);
+    touch.turn(Role::Source);
+    ganglion_touch(&touch) != 0
 }
 
-/// A flow was answered, established, or both. The flow's lock is held.
+/// A flow was answered. The flow's lock is held.
 #[inline(always)]
-pub fn changed(count: Count, key: *const FlowKey, flow: &FlowState, change: Change, now_us: u64) {
-    if change.answered {
-        both(count, key, flow, Event::Answered, now_us);
-    }
-    if change.established {
-        both(count, key, flow, Event::Established, now_us);
-    }
+pub fn answered(key: &FlowKey, flow: &FlowState, now_us: u64) {
+    both(key, flow, Event::Answered, now_us);
 }
 
-/// A flow ended. The flow's lock is held.
+/// A flow was established. The flow's lock is held.
 #[inline(always)]
-pub fn ended(count: Count, key: *const FlowKey, flow: &FlowState, cause: Cause) {
-    let reset = cause.reason as u8 == Reason::Rst as u8;
+pub fn established(key: &FlowKey, flow: &FlowState, now_us: u64) {
+    both(key, flow, Event::Established, now_us);
+}
+
+/// A flow ended, by a reset or otherwise. The flow's lock is held.
+#[inline(always)]
+pub fn ended(key: &FlowKey, flow: &FlowState, reset: bool, now_us: u64) {
     if flow.has(state::status::ESTABLISHED) || reset {
-        both(count, key, flow, if reset { Event::EndedByReset } else { Event::Ended }, cause.now_us);
+        both(key, flow, if reset { Event::EndedByReset } else { Event::Ended }, now_us);
     }
 }
 
 /// A single-packet flow was overwritten.
 #[inline(always)]
-pub fn folded(count: Count, slot: &HalfOpen, now_us: u64) {
+pub fn folded(slot: &HalfOpen, now_us: u64) {
     let (src, dst) = slot.ends();
     let touch = Touch {
         addr: src,
         peer: dst,
         now_us,
-        role: Role::Source,
+        amount: slot.segments,
         domain: slot.key.domain,
         port: 0,
-        wire_bytes: slot.segments,
         protocol: 0,
-        event: Event::Folded,
+        role: Role::Source as u8,
+        event: Event::Folded as u8,
+        zero: [0; 5],
     };
-    apply(count, &touch);
+    ganglion_touch(&touch);
 }
 
 #[inline(always)]
-fn both(count: Count, key: *const FlowKey, flow: &FlowState, event: Event, now_us: u64) {
+fn both(key: &FlowKey, flow: &FlowState, event: Event, now_us: u64) {
     if setting!(flags) & flag::SOURCES == 0 {
         return;
     }
-    // SAFETY: the key is the caller's, on its stack or in a live map entry.
-    let ((initiator, _), (responder, _)) = state::endpoints(unsafe { &*key }, flow);
-    // Whether the flow had been counted as open rides in the one field that these events leave unused.
-    let was_open = flow.has(state::status::ESTABLISHED) as u32;
+    let ((initiator, _), (responder, _)) = state::endpoints(key, flow);
     let mut touch = Touch {
         addr: initiator,
         peer: responder,
         now_us,
-        role: Role::Source,
-        // SAFETY: as above.
-        domain: unsafe { (*key).domain },
+        amount: flow.has(state::status::ESTABLISHED) as u32,
+        domain: key.domain,
         port: 0,
-        wire_bytes: was_open,
         protocol: 0,
-        event,
+        role: Role::Source as u8,
+        event: event as u8,
+        zero: [0; 5],
     };
-    apply(count, &touch);
-    touch.addr = responder;
-    touch.peer = initiator;
-    touch.role = Role::Destination;
-    apply(count, &touch);
+    ganglion_touch(&touch);
+    touch.turn(Role::Destination);
+    ganglion_touch(&touch);
 }
 
-/// Finds or makes the entry and applies the event; true when the address once completed a handshake. A
-/// function of its own, so that its states are verified once and its stack is its own.
+/// Finds or makes the entry and applies the event; 1 when the address once completed a handshake. Proved
+/// once by the verifier.
+#[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn ganglion_touch(touch: *const Touch) -> u32 {
+    let Some(count) = Count::get() else {
+        return 0;
+    };
+    if touch.is_null() {
+        return 0;
+    }
+    // SAFETY: the caller's event; the verifier proved the pointer.
+    apply(count, unsafe { &*touch }) as u32
+}
+
+#[inline(always)]
 fn apply(count: Count, touch: &Touch) -> bool {
     let index = (touch.addr.hash(setting!(seed)) ^ touch.role as u32) & setting!(sources_mask);
     let Some(set) = SOURCES.get_ptr_mut(index) else {
@@ -146,7 +168,7 @@ fn apply(count: Count, touch: &Touch) -> bool {
     let entry = unsafe { &mut *(&raw mut (*set).ways).cast::<SourceState>().add(way & (WAYS - 1)) };
     if !found {
         // Only a new flow makes an entry: an address thrown out keeps no balance to restore.
-        if touch.event != Event::Opened {
+        if touch.event != Event::Opened as u8 {
             return false;
         }
         if entry.first_us != 0 {
@@ -156,7 +178,7 @@ fn apply(count: Count, touch: &Touch) -> bool {
     }
     entry.roll(touch.now_us);
     record(entry, touch);
-    if touch.event as u32 <= Event::Established as u32 && entry.rises() {
+    if touch.event <= Event::Established as u8 && entry.rises() {
         export::source(count, entry, touch.now_us);
     }
     let known = entry.status & status::ESTABLISHED != 0;
@@ -192,30 +214,29 @@ fn begin(entry: &mut SourceState, touch: &Touch) {
     // SAFETY: a whole, aligned entry under its set's lock.
     unsafe { memory::zero(at.cast(), SOURCE_WORDS) };
     entry.addr = touch.addr;
-    entry.role = touch.role as u8;
+    entry.role = touch.role;
     entry.domain = touch.domain;
     entry.first_us = touch.now_us;
 }
 
 #[inline(always)]
 fn record(entry: &mut SourceState, touch: &Touch) {
-    match touch.event {
-        Event::Opened => entry.opened(touch.protocol, touch.port, touch.wire_bytes, touch.peer, touch.now_us),
-        Event::Answered => {
-            entry.answered_total = entry.answered_total.wrapping_add(1);
-            entry.answered_window += 1;
+    let event = touch.event;
+    if event == Event::Opened as u8 {
+        entry.opened(touch.protocol, touch.port, touch.amount, touch.peer, touch.now_us);
+    } else if event == Event::Answered as u8 {
+        entry.answered_total = entry.answered_total.wrapping_add(1);
+        entry.answered_window += 1;
+    } else if event == Event::Established as u8 {
+        entry.established_total = entry.established_total.wrapping_add(1);
+        entry.open += 1;
+        entry.status |= status::ESTABLISHED;
+    } else if event == Event::Folded as u8 {
+        entry.folded_packets = entry.folded_packets.wrapping_add(touch.amount);
+    } else {
+        entry.open = entry.open.saturating_sub(touch.amount);
+        if event == Event::EndedByReset as u8 {
+            entry.reset_window += 1;
         }
-        Event::Established => {
-            entry.established_total = entry.established_total.wrapping_add(1);
-            entry.open += 1;
-            entry.status |= status::ESTABLISHED;
-        }
-        Event::Ended | Event::EndedByReset => {
-            entry.open = entry.open.saturating_sub(touch.wire_bytes);
-            if touch.event == Event::EndedByReset {
-                entry.reset_window += 1;
-            }
-        }
-        Event::Folded => entry.folded_packets = entry.folded_packets.wrapping_add(touch.wire_bytes),
     }
 }

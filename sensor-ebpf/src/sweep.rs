@@ -5,13 +5,12 @@ use aya_ebpf::cty::c_void;
 use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
 use ganglion_flow::packet::TCP;
 use ganglion_flow::state::status;
-use ganglion_flow::{FlowKey, FlowState, Reason, Stage};
+use ganglion_flow::{FlowKey, FlowState, Hook, Reason, Stage};
 
-use crate::counters::Count;
 use crate::export::{self, Cause, now_us};
 use crate::lock::try_lock;
 use crate::maps::{FLOWS, HALF_OPEN, SCRATCH, setting};
-use crate::{flows, memory, sources};
+use crate::{memory, sources};
 
 /// `struct bpf_iter__bpf_map_elem`.
 #[repr(C)]
@@ -96,9 +95,6 @@ fn due(key: &FlowKey, flow: &FlowState, now_us: u64) -> Option<Due> {
 
 #[inline(always)]
 fn flow(key: &FlowKey, now_us: u64) {
-    let Some(count) = Count::get() else {
-        return;
-    };
     let Some(at) = FLOWS.get_ptr_mut(key) else {
         return;
     };
@@ -111,7 +107,7 @@ fn flow(key: &FlowKey, now_us: u64) {
     match due(key, flow, now_us) {
         Some(Due::Early(stage)) => {
             flow.stages |= stage.bit();
-            export::flow(count, key, flow, Cause { stage, reason: Reason::Early, hook: flows::SWEEP, now_us });
+            export::flow(key, flow, Cause { stage, reason: Reason::Early, hook: Hook::Sweep as u8, now_us });
         }
         Some(Due::Forget) => {
             flow.status |= status::CLOSING;
@@ -120,9 +116,9 @@ fn flow(key: &FlowKey, now_us: u64) {
         }
         Some(Due::End(reason)) => {
             flow.status |= status::CLOSING;
-            let cause = Cause { stage: Stage::End, reason, hook: flows::SWEEP, now_us };
-            export::flow(count, key, flow, cause);
-            sources::ended(count, key, flow, cause);
+            let cause = Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us };
+            export::flow(key, flow, cause);
+            sources::ended(key, flow, false, now_us);
             drop(guard);
             let _ = FLOWS.remove(key);
         }
@@ -162,7 +158,7 @@ fn is_old(seen_us: u64, now_us: u64) -> bool {
 
 #[inline(always)]
 fn half_open_set(index: u32, now_us: u64) {
-    let (Some(count), Some(set)) = (Count::get(), HALF_OPEN.get_ptr_mut(index)) else {
+    let Some(set) = HALF_OPEN.get_ptr_mut(index) else {
         return;
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
@@ -174,7 +170,7 @@ fn half_open_set(index: u32, now_us: u64) {
         // SAFETY: `i` is below `WAYS`, and the lock is held.
         let slot = unsafe { &mut *(&raw mut (*set).ways).cast::<HalfOpen>().add(i) };
         if is_old(slot.seen_us, now_us) {
-            expire(count, slot, now_us);
+            expire(slot, now_us);
         }
         i += 1;
     }
@@ -182,7 +178,7 @@ fn half_open_set(index: u32, now_us: u64) {
 }
 
 #[inline(always)]
-fn expire(count: Count, slot: &mut HalfOpen, now_us: u64) {
+fn expire(slot: &mut HalfOpen, now_us: u64) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         return;
     };
@@ -197,6 +193,6 @@ fn expire(count: Count, slot: &mut HalfOpen, now_us: u64) {
         flush if flush == Reason::Upgrade as u64 => Reason::Upgrade,
         _ => Reason::Shutdown,
     };
-    export::flow(count, &raw const slot.key, state, Cause { stage: Stage::End, reason, hook: flows::SWEEP, now_us });
+    export::flow(&raw const slot.key, state, Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us });
     slot.seen_us = 0;
 }

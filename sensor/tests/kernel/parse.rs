@@ -1,0 +1,84 @@
+//! Each parse outcome, on all three programs, and packets truncated at every length.
+
+use ganglion_flow::packet::tcp_flag::{ACK, SYN};
+use ganglion_flow::{Counter, Cursor, Frame, NotAFlow, Packet};
+
+use crate::harness::{Kernel, TC_PASS, XDP_PASS};
+use crate::packets::{CLIENT, SERVER, Tcp, arp, ping, udp, udp6_qinq};
+
+fn patched(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    frame[at..at + bytes.len()].copy_from_slice(bytes);
+    frame
+}
+
+#[test]
+fn frames_that_are_no_flow_pass_and_are_counted_by_reason() {
+    let syn = Tcp::to_server(40000, 80, SYN).build();
+    let cases = [
+        (arp(), Counter::NotIp),
+        (patched(syn.clone(), 14, &[0x55]), Counter::Malformed),
+        (patched(syn.clone(), 14, &[0x43]), Counter::Malformed),
+        (patched(syn.clone(), 16, &[0, 19]), Counter::Malformed),
+        (patched(syn.clone(), 20, &[0x00, 0x10]), Counter::Fragment),
+        (patched(syn.clone(), 46, &[0x10]), Counter::Malformed),
+        (syn[..40].to_vec(), Counter::Truncated),
+    ];
+    let mut kernel = Kernel::new();
+    for (i, (frame, counter)) in cases.iter().enumerate() {
+        let before = kernel.count(*counter);
+        assert_eq!(kernel.xdp(frame), XDP_PASS, "case {i}");
+        assert_eq!(kernel.tc("ganglion_ingress_tc", frame), TC_PASS, "case {i}");
+        assert_eq!(kernel.egress(frame), TC_PASS, "case {i}");
+        assert_eq!(kernel.count(*counter), before + 3, "case {i}: {:?}", kernel.counters());
+    }
+    kernel.assert_balanced();
+}
+
+#[test]
+fn seven_extension_headers_are_given_up() {
+    let mut frame = udp6_qinq(1, 2, 8);
+    let ip = 22;
+    frame[ip + 6] = 60;
+    let mut headers = Vec::new();
+    for i in 0..7 {
+        headers.extend([if i == 6 { 17 } else { 60 }, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    frame.splice(ip + 40..ip + 40, headers.iter().copied());
+    let payload = (frame.len() - ip - 40) as u16;
+    frame[ip + 4..ip + 6].copy_from_slice(&payload.to_be_bytes());
+    let mut kernel = Kernel::new();
+    assert_eq!(kernel.xdp(&frame), XDP_PASS);
+    assert_eq!(kernel.count(Counter::TooManyHeaders), 1, "{:?}", kernel.counters());
+}
+
+/// The shortest frame that TEST_RUN takes is an Ethernet header.
+#[test]
+fn a_packet_cut_at_any_length_is_judged_as_in_userspace() {
+    let frames = [
+        Tcp::to_server(40000, 80, SYN | ACK).payload(10).build(),
+        udp(CLIENT, SERVER, 5000, 53, 20),
+        udp6_qinq(5000, 53, 20),
+        ping(CLIENT, SERVER, 9, 1),
+        arp(),
+    ];
+    let mut kernel = Kernel::new();
+    for frame in &frames {
+        for len in 14..=frame.len() {
+            let cut = &frame[..len];
+            let before = kernel.counters();
+            assert_eq!(kernel.xdp(cut), XDP_PASS);
+            let after = kernel.counters();
+            let expected = Packet::parse(cut, Frame::plain(len as u32));
+            for (why, counter) in [
+                (NotAFlow::NotIp, Counter::NotIp),
+                (NotAFlow::Truncated, Counter::Truncated),
+                (NotAFlow::Malformed, Counter::Malformed),
+            ] {
+                let rise = after.get(counter.label()).unwrap_or(&0) - before.get(counter.label()).unwrap_or(&0);
+                assert_eq!(rise, u64::from(expected == Err(why)), "{len} of {}: {expected:?}", frame.len());
+            }
+        }
+    }
+    kernel.assert_balanced();
+    assert!(frames[0].as_slice().u8(0).is_some());
+}
