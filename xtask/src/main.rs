@@ -9,6 +9,8 @@ mod lab;
 mod process;
 mod setup;
 mod stop;
+mod test;
+mod vm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -26,6 +28,8 @@ enum Command {
     Setup(setup::Args),
     /// The cyber range: real servers, real clients, real attack tools, in network namespaces
     Lab(lab::Args),
+    /// Everything that can fail: lint, unit, kernel, end to end, an old kernel; the last line counts
+    Test(test::Args),
     /// Programs that the laboratory starts inside its namespaces
     #[command(hide = true)]
     Drive(drive::Args),
@@ -35,6 +39,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Lab(args) => lab::run(args),
+        Command::Test(args) => test::run(&args),
         Command::Drive(args) => drive::run(args),
     }
 }
