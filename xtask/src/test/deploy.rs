@@ -46,7 +46,7 @@ fn units(folder: &Path) -> Result<Tally> {
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();
         let copy = scratch.path().join(path.file_name().unwrap_or_default());
-        fs::write(&copy, fs::read_to_string(&path)?.replace("/usr/bin/ganglion", "/bin/true"))?;
+        fs::write(&copy, fs::read_to_string(&path)?.replace("/usr/local/bin/ganglion", "/bin/true"))?;
         copies.push(copy);
     }
     let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&copies).output()?;
