@@ -99,8 +99,25 @@ pub struct Packet {
     pub vlan: u16,
 }
 
-impl Packet {
-    /// Reads the frame behind `cursor`.
+/// What the network layer says of a frame: enough for rules on addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Sender.
+    pub src: Addr,
+    /// Receiver.
+    pub dst: Addr,
+    /// IP protocol number after extension headers.
+    pub protocol: u8,
+    /// VLAN identifier of the outer tag, 0 for none.
+    pub vlan: u16,
+    /// Where the transport header begins.
+    at: usize,
+    /// Bytes from there on, by the IP length.
+    bytes: u32,
+}
+
+impl Network {
+    /// Reads the frame behind `cursor` up to its transport header.
     ///
     /// # Errors
     /// Says why the frame belongs to no flow.
@@ -124,6 +141,83 @@ impl Packet {
             _ => Err(NotAFlow::NotIp),
         }
     }
+}
+
+impl Packet {
+    /// Reads the frame behind `cursor`.
+    ///
+    /// # Errors
+    /// Says why the frame belongs to no flow.
+    pub fn parse<C: Cursor + ?Sized>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
+        Self::of(cursor, frame, Network::parse(cursor, frame)?)
+    }
+
+    /// Reads the transport header of a frame whose network layer was read.
+    ///
+    /// # Errors
+    /// Says why the frame belongs to no flow.
+    #[inline(always)]
+    pub fn of<C: Cursor + ?Sized>(cursor: &C, frame: Frame, network: Network) -> Result<Self, NotAFlow> {
+        let (at, bytes) = (network.at, network.bytes);
+        let mut packet = Packet {
+            src: network.src,
+            dst: network.dst,
+            src_port: 0,
+            dst_port: 0,
+            protocol: network.protocol,
+            flags: 0,
+            header_bytes: 0,
+            window: 0,
+            icmp: 0,
+            seq: 0,
+            payload_bytes: 0,
+            wire_bytes: frame.len,
+            segments: frame.segments,
+            segment_bytes: frame.segment_bytes,
+            vlan: network.vlan,
+        };
+        match network.protocol {
+            TCP => {
+                packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+                packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+                packet.seq = cursor.be32(at + 4).ok_or(NotAFlow::Truncated)?;
+                let offset_flags = cursor.be16(at + 12).ok_or(NotAFlow::Truncated)?;
+                packet.window = cursor.be16(at + 14).ok_or(NotAFlow::Truncated)?;
+                packet.flags = offset_flags as u8;
+                packet.header_bytes = (offset_flags >> 12) * 4;
+                if packet.header_bytes < 20 {
+                    return Err(NotAFlow::Malformed);
+                }
+            }
+            UDP => {
+                packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+                packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+                packet.header_bytes = 8;
+            }
+            ICMP | ICMPV6 => {
+                packet.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+                packet.header_bytes = 8;
+                let kind = packet.icmp >> 8;
+                let echo = if network.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
+                if echo {
+                    let id = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)?;
+                    packet.src_port = id;
+                    packet.dst_port = id;
+                }
+            }
+            _ => {}
+        }
+        packet.payload_bytes = bytes.saturating_sub(packet.header_bytes as u32);
+        if frame.segments > 1 {
+            let headers = at as u32 + packet.header_bytes as u32;
+            packet.wire_bytes = frame.len + (frame.segments - 1) * headers;
+            // Some drivers hand over trains without saying how they were cut.
+            if packet.segment_bytes == 0 || packet.segment_bytes * (frame.segments - 1) > packet.payload_bytes {
+                packet.segment_bytes = packet.payload_bytes / frame.segments;
+            }
+        }
+        Ok(packet)
+    }
 
     /// The flow key, and whether the sender is endpoint A of it.
     #[inline(always)]
@@ -133,7 +227,7 @@ impl Packet {
 }
 
 #[inline(always)]
-fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Network, NotAFlow> {
     let version_ihl = cursor.u8(at).ok_or(NotAFlow::Truncated)?;
     let header = ((version_ihl & 0x0f) as usize) * 4;
     let total = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)? as u32;
@@ -152,12 +246,12 @@ fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
     if ip_bytes < header as u32 {
         return Err(NotAFlow::Malformed);
     }
-    let ends = Ends { src: Addr::v4(src), dst: Addr::v4(dst), protocol, vlan };
-    transport(cursor, frame, at + header, ip_bytes - header as u32, ends)
+    let (src, dst) = (Addr::v4(src), Addr::v4(dst));
+    Ok(Network { src, dst, protocol, vlan, at: at + header, bytes: ip_bytes - header as u32 })
 }
 
 #[inline(always)]
-fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Packet, NotAFlow> {
+fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Network, NotAFlow> {
     let version = cursor.u8(at).ok_or(NotAFlow::Truncated)? >> 4;
     let payload = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)? as u32;
     let mut protocol = cursor.u8(at + 6).ok_or(NotAFlow::Truncated)?;
@@ -200,83 +294,7 @@ fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
         next += length;
         followed += 1;
     }
-    transport(cursor, frame, next, ip_bytes, Ends { src, dst, protocol, vlan })
-}
-
-/// What the network layer found.
-struct Ends {
-    src: Addr,
-    dst: Addr,
-    protocol: u8,
-    vlan: u16,
-}
-
-#[inline(always)]
-fn transport<C: Cursor + ?Sized>(
-    cursor: &C,
-    frame: Frame,
-    at: usize,
-    bytes: u32,
-    ends: Ends,
-) -> Result<Packet, NotAFlow> {
-    let mut packet = Packet {
-        src: ends.src,
-        dst: ends.dst,
-        src_port: 0,
-        dst_port: 0,
-        protocol: ends.protocol,
-        flags: 0,
-        header_bytes: 0,
-        window: 0,
-        icmp: 0,
-        seq: 0,
-        payload_bytes: 0,
-        wire_bytes: frame.len,
-        segments: frame.segments,
-        segment_bytes: frame.segment_bytes,
-        vlan: ends.vlan,
-    };
-    match ends.protocol {
-        TCP => {
-            packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-            packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
-            packet.seq = cursor.be32(at + 4).ok_or(NotAFlow::Truncated)?;
-            let offset_flags = cursor.be16(at + 12).ok_or(NotAFlow::Truncated)?;
-            packet.window = cursor.be16(at + 14).ok_or(NotAFlow::Truncated)?;
-            packet.flags = offset_flags as u8;
-            packet.header_bytes = (offset_flags >> 12) * 4;
-            if packet.header_bytes < 20 {
-                return Err(NotAFlow::Malformed);
-            }
-        }
-        UDP => {
-            packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-            packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
-            packet.header_bytes = 8;
-        }
-        ICMP | ICMPV6 => {
-            packet.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-            packet.header_bytes = 8;
-            let kind = packet.icmp >> 8;
-            let echo = if ends.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
-            if echo {
-                let id = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)?;
-                packet.src_port = id;
-                packet.dst_port = id;
-            }
-        }
-        _ => {}
-    }
-    packet.payload_bytes = bytes.saturating_sub(packet.header_bytes as u32);
-    if frame.segments > 1 {
-        let headers = at as u32 + packet.header_bytes as u32;
-        packet.wire_bytes = frame.len + (frame.segments - 1) * headers;
-        // Some drivers hand over trains without saying how they were cut.
-        if packet.segment_bytes == 0 || packet.segment_bytes * (frame.segments - 1) > packet.payload_bytes {
-            packet.segment_bytes = packet.payload_bytes / frame.segments;
-        }
-    }
-    Ok(packet)
+    Ok(Network { src, dst, protocol, vlan, at: next, bytes: ip_bytes })
 }
 
 #[cfg(test)]

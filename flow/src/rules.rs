@@ -41,7 +41,11 @@ wire_struct! {
         /// The class that brought the rule (0 when a person did).
         pub class: u8,
         /// Always zero.
-        pub zero: [u8; 6],
+        pub zero: [u8; 2],
+        /// The allow list's generation ([`crate::settings::Settings::allow_generation`]) under which the rule's
+        /// address was found in no exemption, so that a drop need not look them all up again. 0: not known; any
+        /// other number than the present one: no longer known. Only rules on addresses may carry one.
+        pub proof: u32,
     }
 }
 

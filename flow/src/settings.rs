@@ -65,6 +65,10 @@ wire_struct! {
         pub role: u32,
         /// Separates this interface group's flows from others'.
         pub domain: u32,
+        /// Number of the present allow list; every change of it makes a new one. Never 0.
+        pub allow_generation: u32,
+        /// Always zero.
+        pub zero: u32,
         /// Added to the boot clock, µs: tests inject a clock with it.
         pub clock_offset_us: u64,
         /// When not 0, every flow counts as silent: the sweep exports all (shutdown, upgrade), with this reason.
@@ -86,6 +90,8 @@ impl Settings {
             sources_mask: source_sets - 1,
             role: InterfaceRole::Host as u32,
             domain: 0,
+            allow_generation: 1,
+            zero: 0,
             clock_offset_us: 0,
             flush_reason: 0,
         }

@@ -33,6 +33,21 @@ macro_rules! load {
     }};
 }
 
+#[cfg(feature = "bench")]
+impl Bytes {
+    /// Writes two bytes at `offset`; false when the packet ends before.
+    #[inline(always)]
+    pub fn put16(&self, offset: usize, value: u16) -> bool {
+        let at = self.start + offset;
+        if at + 2 > self.end {
+            return false;
+        }
+        // SAFETY: the bound was checked against the packet's end.
+        unsafe { *(at as *mut u16) = value };
+        true
+    }
+}
+
 impl Cursor for Bytes {
     #[inline(always)]
     fn u8(&self, offset: usize) -> Option<u8> {

@@ -8,7 +8,7 @@ use ganglion_flow::{Counter, FlowState};
 use crate::counters::Count;
 use crate::lock::try_lock;
 use crate::maps::{FLOWS, HALF_OPEN, ZERO_FLOW, setting};
-use crate::path::{Decision, Passing};
+use crate::path::Passing;
 use crate::{rules, sources};
 
 /// The packet was remembered, or could not be.
@@ -58,7 +58,7 @@ fn note(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
     if flags & flag::NEW_FLOW_LIMITS != 0
         && passing.outbound == 0
         && !known
-        && rules::limit_new_flow(passing, flags, count) == Decision::Drop
+        && rules::refuses_new_flow(passing, flags, count)
     {
         return REFUSED;
     }

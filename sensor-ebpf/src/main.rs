@@ -7,6 +7,8 @@
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features, reason = "atomic exchange has no stable form on this target")]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod context;
 mod counters;
 mod export;

@@ -1,7 +1,8 @@
 //! One packet's way through the kernel half: allow, block, flow verdict, update, pass.
 
+use ganglion_flow::packet::Network;
 use ganglion_flow::settings::{InterfaceRole, flag};
-use ganglion_flow::{Counter, Cursor, FlowKey, Frame, Hook, Packet};
+use ganglion_flow::{Counter, Cursor, FlowKey, Frame, Hook, NotAFlow, Packet};
 
 use crate::counters::Count;
 use crate::maps::{FLOWS, PASSING, setting};
@@ -42,21 +43,36 @@ pub struct Passing {
 /// proves once instead of once per way through the parser.
 #[inline(always)]
 pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Hook) -> Decision {
-    // A hook has its own slot: should one interrupt another on this CPU, neither spoils the other's packet.
-    let (Some(count), Some(passing)) = (Count::get(), PASSING.get_ptr_mut(hook as u32)) else {
+    let Some(count) = Count::get() else {
         return Decision::Pass;
     };
     count.add(Counter::Seen, frame.segments as u64);
-    let packet = match Packet::parse(bytes, frame) {
-        Ok(packet) => packet,
-        Err(why) => {
-            count.add(Counter::SeenBytes, frame.len as u64);
-            count.add(Counter::from(why), frame.segments as u64);
-            return Decision::Pass;
-        }
-    };
-    count.add(Counter::SeenBytes, packet.wire_bytes as u64);
+    count.add(Counter::SeenBytes, frame.len as u64);
     let flags = setting!(flags);
+    let network = match Network::parse(bytes, frame) {
+        Ok(network) => network,
+        Err(why) => return pass_uncounted(count, why, frame),
+    };
+    let mut asks = flags & flag::VERDICTS != 0;
+    if flags & flag::ANY_BLOCK != 0 {
+        let remote = if direction == Direction::Out { network.dst } else { network.src };
+        let size = (frame.segments as u64) << 32 | frame.len as u64;
+        match rules::ganglion_address(remote.hi, remote.lo, size) {
+            rules::DROP => return Decision::Drop,
+            rules::ASK => asks = true,
+            _ => {}
+        }
+    }
+    let packet = match Packet::of(bytes, frame, network) {
+        Ok(packet) => packet,
+        Err(why) => return pass_uncounted(count, why, frame),
+    };
+    // The headers of merged packets were on the wire too.
+    count.add(Counter::SeenBytes, (packet.wire_bytes - frame.len) as u64);
+    // A hook has its own slot: should one interrupt another on this CPU, neither spoils the other's packet.
+    let Some(passing) = PASSING.get_ptr_mut(hook as u32) else {
+        return Decision::Pass;
+    };
     // SAFETY: this CPU's slot for this hook, which does not preempt itself.
     let passing = unsafe { &mut *passing };
     let domain = if flags & flag::VLAN_DOMAIN != 0 { packet.vlan } else { setting!(domain) as u16 };
@@ -66,7 +82,7 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     passing.sender_is_a = sender_is_a as u8;
     passing.outbound = (direction == Direction::Out) as u8;
     passing.hook = hook as u8;
-    if flags & (flag::ANY_BLOCK | flag::VERDICTS) != 0 && rules::ganglion_judge(passing) == Decision::Drop as u32 {
+    if asks && rules::ganglion_judge(passing) == rules::DROP {
         return Decision::Drop;
     }
     if direction == Direction::Out && setting!(role) != InterfaceRole::Host as u32 {
@@ -75,6 +91,12 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     }
     passing.now_us = export::now_us();
     count_in_flow(passing, count)
+}
+
+#[inline(always)]
+fn pass_uncounted(count: Count, why: NotAFlow, frame: Frame) -> Decision {
+    count.add(Counter::from(why), frame.segments as u64);
+    Decision::Pass
 }
 
 #[inline(always)]

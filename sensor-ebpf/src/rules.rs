@@ -13,78 +13,121 @@ use crate::maps::{
     ALLOW_FLOWS, ALLOW_NETS, ALLOW_SERVICES, BLOCK_NETS, BLOCKS, NEW_FLOW_LIMITS, RULE_HITS, RULE_RATES, VERDICTS,
     setting,
 };
-use crate::path::{Decision, Passing};
+use crate::path::Passing;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
+/// No rule touches the packet.
+pub const PASS: u32 = 0;
+/// Drop it.
+pub const DROP: u32 = 1;
+/// A rule matches, and an exemption may: the ports decide.
+pub const ASK: u32 = 2;
+
 /// What a rule is held against.
-struct Case<'a> {
-    passing: &'a Passing,
+#[derive(Clone, Copy)]
+struct Case {
     flags: u64,
+    segments: u32,
+    bytes: u32,
     count: Count,
 }
 
-impl Case<'_> {
-    /// The other end, seen from this machine.
-    #[inline(always)]
-    fn remote(&self) -> &Addr {
-        if self.passing.outbound != 0 { &self.passing.packet.dst } else { &self.passing.packet.src }
+/// Looks an address up in the rules: [`PASS`], [`DROP`], or [`ASK`] where the rule has no proof that its address
+/// is in no exemption. `size` holds packets and bytes, 32 bits each. Proved once by the verifier.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn ganglion_address(hi: u64, lo: u64, size: u64) -> u32 {
+    let flags = setting!(flags);
+    let addr = Addr { hi, lo };
+    let mut asks = false;
+    if flags & flag::BLOCKS != 0
+        // SAFETY: the entry is read field by field; userspace replaces values whole.
+        && let Some(rule) = unsafe { BLOCKS.get(&addr) }
+    {
+        let now_ns = coarse_ns();
+        if now_ns < rule.expires_ns {
+            if flags & flag::ANY_ALLOW != 0 && rule.proof != setting!(allow_generation) {
+                return ASK;
+            }
+            let Some(count) = Count::get() else {
+                return PASS;
+            };
+            let case = Case { flags, segments: (size >> 32) as u32, bytes: size as u32, count };
+            if apply(case, rule, now_ns, Counter::DropBlock) {
+                return DROP;
+            }
+        }
     }
+    if flags & flag::BLOCK_NETS != 0
+        && let Some(rule) = BLOCK_NETS.get(&Key::new(128, addr.words()))
+    {
+        asks |= coarse_ns() < rule.expires_ns;
+    }
+    if asks { ASK } else { PASS }
 }
 
-/// Looks the packet up in all rules, exemptions first, whatever path made the block. A [`Decision`].
+/// Looks the packet up in all rules, exemptions first, whatever path made the block: [`PASS`] or [`DROP`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn ganglion_judge(passing: *const Passing) -> u32 {
     let Some(count) = Count::get() else {
-        return Decision::Pass as u32;
+        return PASS;
     };
     if passing.is_null() {
-        return Decision::Pass as u32;
+        return PASS;
     }
     // SAFETY: the caller's packet; the verifier proved the pointer.
     let passing = unsafe { &*passing };
-    judge(&Case { passing, flags: setting!(flags), count }) as u32
+    let packet = &passing.packet;
+    let case = Case { flags: setting!(flags), segments: packet.segments, bytes: packet.wire_bytes, count };
+    let remote = if passing.outbound != 0 { &packet.dst } else { &packet.src };
+    if case.flags & flag::ANY_ALLOW != 0 && is_allowed(passing, case.flags, remote) {
+        count.add(Counter::Allowed, packet.segments as u64);
+        return PASS;
+    }
+    judge(passing, case, remote) as u32
 }
 
+/// Whether a rule drops the packet. An address rule that [`ganglion_address`] applied already does not ask.
 #[inline(always)]
-fn judge(case: &Case<'_>) -> Decision {
-    let flags = case.flags;
-    let remote = case.remote();
-    if flags & flag::ANY_ALLOW != 0 && is_allowed(case, remote) {
-        case.count.add(Counter::Allowed, case.passing.packet.segments as u64);
-        return Decision::Pass;
-    }
-    if flags & flag::BLOCKS != 0
+fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
+    let now_ns = coarse_ns();
+    if case.flags & flag::BLOCKS != 0
+        && case.flags & flag::ANY_ALLOW != 0
         // SAFETY: the entry is read field by field; userspace replaces values whole.
         && let Some(rule) = unsafe { BLOCKS.get(remote) }
-        && apply(case, rule, Counter::DropBlock) == Decision::Drop
+        && rule.proof != setting!(allow_generation)
+        && now_ns < rule.expires_ns
+        && apply(case, rule, now_ns, Counter::DropBlock)
     {
-        return Decision::Drop;
+        return true;
     }
-    if flags & flag::BLOCK_NETS != 0
+    if case.flags & flag::BLOCK_NETS != 0
         && let Some(rule) = BLOCK_NETS.get(&Key::new(128, remote.words()))
-        && apply(case, rule, Counter::DropBlockNet) == Decision::Drop
+        && now_ns < rule.expires_ns
+        && apply(case, rule, now_ns, Counter::DropBlockNet)
     {
-        return Decision::Drop;
+        return true;
     }
-    if flags & flag::VERDICTS != 0
+    if case.flags & flag::VERDICTS != 0
         // SAFETY: as above.
-        && let Some(rule) = unsafe { VERDICTS.get(&case.passing.key) }
+        && let Some(rule) = unsafe { VERDICTS.get(&passing.key) }
+        && now_ns < rule.expires_ns
     {
-        return apply(case, rule, Counter::DropVerdict);
+        return apply(case, rule, now_ns, Counter::DropVerdict);
     }
-    Decision::Pass
+    false
 }
 
 #[inline(always)]
-fn is_allowed(case: &Case<'_>, remote: &Addr) -> bool {
-    let packet = &case.passing.packet;
-    if case.flags & flag::ALLOW_NETS != 0 && ALLOW_NETS.get(&Key::new(128, remote.words())).is_some() {
+fn is_allowed(passing: &Passing, flags: u64, remote: &Addr) -> bool {
+    let packet = &passing.packet;
+    if flags & flag::ALLOW_NETS != 0 && ALLOW_NETS.get(&Key::new(128, remote.words())).is_some() {
         return true;
     }
-    if case.flags & flag::ALLOW_SERVICES != 0 {
-        let port = if case.passing.outbound != 0 { packet.dst_port } else { packet.src_port };
+    if flags & flag::ALLOW_SERVICES != 0 {
+        let port = if passing.outbound != 0 { packet.dst_port } else { packet.src_port };
         let service = ServiceKey { addr: *remote, port, protocol: packet.protocol, zero: [0; 5] };
         // SAFETY: only presence is asked.
         if unsafe { ALLOW_SERVICES.get(&service) }.is_some() {
@@ -92,7 +135,7 @@ fn is_allowed(case: &Case<'_>, remote: &Addr) -> bool {
         }
     }
     // SAFETY: only presence is asked.
-    case.flags & flag::ALLOW_FLOWS != 0 && unsafe { ALLOW_FLOWS.get(&case.passing.key) }.is_some()
+    flags & flag::ALLOW_FLOWS != 0 && unsafe { ALLOW_FLOWS.get(&passing.key) }.is_some()
 }
 
 #[inline(always)]
@@ -101,37 +144,33 @@ fn coarse_ns() -> u64 {
     unsafe { bpf_ktime_get_coarse_ns() }
 }
 
+/// Whether the rule, in force, drops the packet; its hits are counted.
 #[inline(always)]
-fn apply(case: &Case<'_>, rule: &Rule, counter: Counter) -> Decision {
-    let now_ns = coarse_ns();
-    if now_ns >= rule.expires_ns {
-        return Decision::Pass;
+fn apply(case: Case, rule: &Rule, now_ns: u64, counter: Counter) -> bool {
+    if rule.action == Action::RateLimit as u8 {
+        return finish(case, rule.slot, is_over(rule.slot, rule.limit, case.segments, now_ns), Counter::DropRate);
     }
-    let drops = if rule.action == Action::Drop as u8 {
-        true
-    } else if rule.action == Action::RateLimit as u8 {
-        is_over(rule.slot, rule.limit, case.passing.packet.segments, now_ns)
-    } else {
-        false
-    };
-    let counter = if rule.action == Action::RateLimit as u8 { Counter::DropRate } else { counter };
-    finish(case, rule.slot, drops, counter)
+    finish(case, rule.slot, rule.action == Action::Drop as u8, counter)
 }
 
 /// Whether the packet, the first of a new flow of an unknown peer, is over its destination's limit.
 #[inline(always)]
-pub fn limit_new_flow(passing: &Passing, flags: u64, count: Count) -> Decision {
-    let case = Case { passing, flags, count };
+pub fn refuses_new_flow(passing: &Passing, flags: u64, count: Count) -> bool {
+    let packet = &passing.packet;
     // SAFETY: the entry is read field by field; userspace replaces values whole.
-    let Some(limit) = (unsafe { NEW_FLOW_LIMITS.get(&passing.packet.dst) }) else {
-        return Decision::Pass;
+    let Some(limit) = (unsafe { NEW_FLOW_LIMITS.get(&packet.dst) }) else {
+        return false;
     };
     let now_ns = coarse_ns();
     if now_ns >= limit.expires_ns {
-        return Decision::Pass;
+        return false;
     }
-    let drops = is_over(limit.slot, limit.limit, 1, now_ns);
-    finish(&case, limit.slot, drops, Counter::DropNewFlow)
+    // An exempt network stays exempt here too.
+    if flags & flag::ALLOW_NETS != 0 && ALLOW_NETS.get(&Key::new(128, packet.src.words())).is_some() {
+        return false;
+    }
+    let case = Case { flags, segments: packet.segments, bytes: packet.wire_bytes, count };
+    finish(case, limit.slot, is_over(limit.slot, limit.limit, 1, now_ns), Counter::DropNewFlow)
 }
 
 /// Counts `packets` against the rate of a slot; true when this second's share is used up.
@@ -153,15 +192,16 @@ fn is_over(slot: u32, limit: u32, packets: u32, now_ns: u64) -> bool {
     }
 }
 
+/// Counts the match; whether the packet is really dropped.
 #[inline(always)]
-fn finish(case: &Case<'_>, slot: u32, drops: bool, counter: Counter) -> Decision {
-    let segments = case.passing.packet.segments as u64;
+fn finish(case: Case, slot: u32, drops: bool, counter: Counter) -> bool {
+    let segments = case.segments as u64;
     let enforced = drops && case.flags & flag::ENFORCE != 0;
     if let Some(hits) = RULE_HITS.get_ptr_mut(slot) {
         // SAFETY: a live entry of this CPU's array.
         unsafe {
             (*hits).packets += segments;
-            (*hits).bytes += case.passing.packet.wire_bytes as u64;
+            (*hits).bytes += case.bytes as u64;
             if enforced {
                 if (*hits).first_drop_ns == 0 {
                     (*hits).first_drop_ns = bpf_ktime_get_boot_ns();
@@ -170,12 +210,8 @@ fn finish(case: &Case<'_>, slot: u32, drops: bool, counter: Counter) -> Decision
             }
         }
     }
-    if enforced {
-        case.count.add(counter, segments);
-        return Decision::Drop;
-    }
     if drops {
-        case.count.add(Counter::WouldDrop, segments);
+        case.count.add(if enforced { counter } else { Counter::WouldDrop }, segments);
     }
-    Decision::Pass
+    enforced
 }

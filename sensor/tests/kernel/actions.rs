@@ -15,7 +15,7 @@ fn addr(octets: [u8; 4]) -> Addr {
 }
 
 fn rule(action: Action) -> Rule {
-    Rule { expires_ns: u64::MAX, slot: 5, limit: 0, action: action as u8, class: 3, zero: [0; 6] }
+    Rule { expires_ns: u64::MAX, slot: 5, limit: 0, action: action as u8, class: 3, zero: [0; 2], proof: 0 }
 }
 
 fn monotonic_ns() -> u64 {

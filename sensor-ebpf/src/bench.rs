@@ -1,0 +1,60 @@
+//! Programs for `cargo xtask bench xdp` alone (feature `bench`): the shipped path behind a prologue that gives
+//! every run another flow, beside the same prologue with nothing but a look-up.
+
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use ganglion_flow::settings::flag;
+use ganglion_flow::{Hook, Packet};
+
+use crate::context::{self, Bytes};
+use crate::maps::{FLOWS, PASSING, setting};
+use crate::path::{self, Direction};
+
+/// Offsets in Ethernet + IPv4 + TCP.
+const SOURCE_LOW: usize = 28;
+const SOURCE_PORT: usize = 34;
+
+/// Rewrites source address and port to one of 262,144 pairs.
+#[inline(always)]
+fn randomise(bytes: &Bytes) -> bool {
+    // SAFETY: a helper without arguments.
+    let random = unsafe { bpf_get_prandom_u32() };
+    let low = (random as u16).to_be();
+    let port = (40_000 + ((random >> 16) & 3) as u16).to_be();
+    bytes.put16(SOURCE_LOW, low) && bytes.put16(SOURCE_PORT, port)
+}
+
+/// Prologue, then the shipped path.
+#[xdp]
+pub fn bench_random_update(ctx: XdpContext) -> u32 {
+    let (bytes, frame) = context::xdp(&ctx);
+    if randomise(&bytes) {
+        path::decide(&bytes, frame, Direction::In, Hook::Xdp);
+    }
+    xdp_action::XDP_PASS
+}
+
+/// Prologue, parse, look-up.
+#[xdp]
+pub fn bench_random_lookup(ctx: XdpContext) -> u32 {
+    let (bytes, frame) = context::xdp(&ctx);
+    if !randomise(&bytes) {
+        return xdp_action::XDP_PASS;
+    }
+    let Some(passing) = PASSING.get_ptr_mut(Hook::Xdp as u32) else {
+        return xdp_action::XDP_PASS;
+    };
+    let Ok(packet) = Packet::parse(&bytes, frame) else {
+        return xdp_action::XDP_PASS;
+    };
+    let domain = if setting!(flags) & flag::VLAN_DOMAIN != 0 { packet.vlan } else { setting!(domain) as u16 };
+    // SAFETY: this CPU's slot for this hook.
+    unsafe { (*passing).key = packet.key(domain).0 };
+    // SAFETY: as above.
+    match FLOWS.get_ptr_mut(unsafe { &(*passing).key }) {
+        Some(_) => xdp_action::XDP_PASS,
+        None => xdp_action::XDP_ABORTED,
+    }
+}
