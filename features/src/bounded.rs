@@ -61,6 +61,12 @@ impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
         &mut slot.value
     }
 
+    /// Forgets everything; the counts stay.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.slots.clear();
+    }
+
     /// Takes the entry out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.index.remove(key)?;

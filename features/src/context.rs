@@ -10,6 +10,7 @@ mod track;
 pub use track::WindowTotals;
 
 use crate::bounded::Bounded;
+use crate::clock::EventClock;
 use crate::row::{Meta, Row};
 use crate::table::{self, COUNT};
 use crate::view::View;
@@ -18,9 +19,6 @@ use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
 use ganglion_flow::state::endpoints;
 use ganglion_flow::{Addr, FlowState, Role, SourceState, Wire};
 use track::Track;
-
-/// A record this much older than the newest one starts a new time base (a reboot, another sensor), µs.
-const NEW_TIME_BASE_US: u64 = 60_000_000;
 
 static NO_FLOW: FlowState = FlowState::ZERO;
 static NO_SOURCE: SourceState = SourceState::ZERO;
@@ -65,8 +63,8 @@ type Place = (Addr, u16);
 pub struct Context {
     actors: Bounded<Place, Track>,
     targets: Bounded<Place, Track>,
-    now_us: u64,
-    stats: ContextStats,
+    clock: EventClock,
+    records: u64,
 }
 
 impl Default for Context {
@@ -81,14 +79,16 @@ impl Context {
         Self {
             actors: Bounded::new(limits.actors),
             targets: Bounded::new(limits.targets),
-            now_us: 0,
-            stats: ContextStats::default(),
+            clock: EventClock::default(),
+            records: 0,
         }
     }
 
     /// Notes the record and derives its row, itself included in the context.
     pub fn observe(&mut self, record: &Record) -> Row {
-        let now_us = self.advance(record.header().time_us);
+        self.records += 1;
+        self.clock.advance(record.header().time_us);
+        let now_us = self.clock.now_us();
         match record {
             Record::Flow(flow) => self.flow(flow, now_us),
             Record::Source(source) => self.source(source, now_us),
@@ -98,25 +98,14 @@ impl Context {
     /// What was counted so far.
     pub fn stats(&self) -> ContextStats {
         ContextStats {
+            records: self.records,
+            time_reversals: self.clock.reversals(),
+            time_resets: self.clock.resets(),
             actors: self.actors.len() as u64,
             targets: self.targets.len() as u64,
             actors_evicted: self.actors.evicted(),
             targets_evicted: self.targets.evicted(),
-            ..self.stats
         }
-    }
-
-    fn advance(&mut self, time_us: u64) -> u64 {
-        self.stats.records += 1;
-        if time_us >= self.now_us {
-            self.now_us = time_us;
-        } else if self.now_us - time_us > NEW_TIME_BASE_US {
-            self.stats.time_resets += 1;
-            self.now_us = time_us;
-        } else {
-            self.stats.time_reversals += 1;
-        }
-        self.now_us
     }
 
     fn flow(&mut self, record: &FlowRecord, now_us: u64) -> Row {

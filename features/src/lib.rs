@@ -6,6 +6,7 @@
 //! day is ever a feature, and no value is ever NaN or infinite.
 
 mod bounded;
+mod clock;
 mod feature;
 mod moments;
 mod row;
@@ -20,6 +21,7 @@ pub mod sketch;
 pub mod table;
 
 pub use bounded::Bounded;
+pub use clock::{EventClock, Tick};
 pub use context::{Context, ContextLimits, ContextStats};
 pub use feature::{Applies, Feature};
 pub use recording::{Recording, RecordingError, rows_from_recording};

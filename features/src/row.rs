@@ -1,7 +1,9 @@
 //! What a record becomes: numbers for the model, facts for the policy.
 
+use crate::community_id::icmp_ports;
 use crate::sketch::Sketch;
 use crate::table::COUNT;
+use ganglion_flow::packet::{ICMP, ICMPV6};
 use ganglion_flow::record::{FlowRecord, SourceRecord};
 use ganglion_flow::source::level;
 use ganglion_flow::state::{endpoints, status};
@@ -33,6 +35,8 @@ pub struct Meta {
     pub protocol: u8,
     /// Separates networks, as in the flow key.
     pub domain: u16,
+    /// What stands for ports in a Community ID: type and counterpart or code for ICMP, else the ports.
+    pub community_ports: (u16, u16),
     /// Packets of both directions.
     pub packets: u64,
     /// Payload bytes of both directions.
@@ -82,6 +86,10 @@ impl Meta {
             responder_port,
             protocol: record.key.protocol,
             domain: record.key.domain,
+            community_ports: match record.key.protocol {
+                ICMP | ICMPV6 => icmp_ports(record.key.protocol, state.icmp_type, state.icmp_code),
+                _ => (initiator_port, responder_port),
+            },
             packets: state.fwd.packets.saturating_add(state.bwd.packets),
             payload_bytes: state.fwd.payload_bytes.saturating_add(state.bwd.payload_bytes),
             duration_us: state.last_us.saturating_sub(state.first_us),
@@ -104,6 +112,7 @@ impl Meta {
             responder_port: 0,
             protocol: 0,
             domain: state.domain,
+            community_ports: (0, 0),
             packets: 0,
             payload_bytes: 0,
             duration_us: 0,

@@ -1,0 +1,161 @@
+//! Bundles: a folder with `model.onnx` and `manifest.json`, checked before anything runs.
+
+mod check;
+mod describe;
+mod manifest;
+mod pins;
+mod self_test;
+
+pub use describe::{Description, describe};
+pub use manifest::{Manifest, SelfTest, Thresholds};
+pub use pins::Trust;
+
+use crate::model::{Model, ModelError};
+use crate::runtime::RuntimeError;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The model's file name.
+pub const MODEL: &str = "model.onnx";
+/// The manifest's file name.
+pub const MANIFEST: &str = "manifest.json";
+/// Larger manifests are refused, in bytes.
+const MANIFEST_LIMIT: u64 = 32 << 20;
+/// Larger models are refused, in bytes.
+const MODEL_LIMIT: u64 = 512 << 20;
+
+/// Why a bundle can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// A file is missing or unreadable.
+    #[error("bundle file {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is larger than any bundle's.
+    #[error("bundle file {path} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
+    /// The manifest is cut or no manifest.
+    #[error("bundle manifest {path}: {why}")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says, with line and column.
+        why: serde_json::Error,
+    },
+    /// A file is not the one the manifest was made for.
+    #[error("bundle file {path} is damaged or was tampered with: SHA-256 is {found}, the manifest says {expected}")]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// By the manifest.
+        expected: String,
+        /// Of the file.
+        found: String,
+    },
+    /// The manifest contradicts this program or itself.
+    #[error("bundle {id}: {why}")]
+    Unfit {
+        /// The bundle.
+        id: String,
+        /// In which way.
+        why: String,
+    },
+    /// The model does not keep the contract.
+    #[error("bundle {id}: {source}")]
+    Model {
+        /// The bundle.
+        id: String,
+        /// In which way.
+        source: ModelError,
+    },
+    /// The model gives other answers than it should on the bundle's own rows.
+    #[error("bundle {id} fails its self-test: {why}")]
+    SelfTest {
+        /// The bundle.
+        id: String,
+        /// In which way.
+        why: String,
+    },
+    /// ONNX Runtime can't be used.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// A bundle that passed all checks.
+#[derive(Debug)]
+pub struct Bundle {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// SHA-256 of `manifest.json`, in hex.
+    pub manifest_digest: String,
+    /// Whether it ships with this program.
+    pub trust: Trust,
+    /// Ready to score.
+    pub model: Model,
+}
+
+impl Bundle {
+    /// Loads the bundle in `folder`: digests, features, classes, the model's contract, its self-test.
+    ///
+    /// # Errors
+    /// In one line, the first thing that is wrong.
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        let (manifest, manifest_digest) = read_manifest(folder)?;
+        let columns = check::manifest(&manifest)?;
+        let onnx = read_model(folder, &manifest)?;
+        let id = manifest.id.clone();
+        let mut model = Model::load(&onnx, columns, check::classes(&manifest)?).map_err(|error| match error {
+            ModelError::Runtime(error) => BundleError::Runtime(error),
+            source => BundleError::Model { id, source },
+        })?;
+        self_test::run(&manifest, &mut model)?;
+        let trust = pins::trust(&manifest_digest);
+        Ok(Self { manifest, manifest_digest, trust, model })
+    }
+
+    /// "id version", as in events.
+    pub fn name(&self) -> String {
+        self.manifest.name()
+    }
+}
+
+fn read_manifest(folder: &Path) -> Result<(Manifest, String), BundleError> {
+    let path = folder.join(MANIFEST);
+    let bytes = read(&path, MANIFEST_LIMIT)?;
+    let digest = sha256(&bytes);
+    let manifest = serde_json::from_slice(&bytes).map_err(|why| BundleError::Manifest { path, why })?;
+    Ok((manifest, digest))
+}
+
+fn read_model(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BundleError> {
+    let path = folder.join(MODEL);
+    let bytes = read(&path, MODEL_LIMIT)?;
+    let found = sha256(&bytes);
+    let expected = manifest.digests.get(MODEL).cloned().unwrap_or_default();
+    if found.eq_ignore_ascii_case(&expected) { Ok(bytes) } else { Err(BundleError::Digest { path, expected, found }) }
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, BundleError> {
+    let failed = |source| BundleError::File { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(BundleError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,76 @@
+//! Does the manifest fit this program and itself?
+
+use super::{BundleError, MODEL, Manifest};
+use crate::class;
+use ganglion_features::index_of;
+use ganglion_proto::v1::TrafficClass;
+use std::collections::HashSet;
+
+const FORMAT: u32 = 1;
+const KIND: &str = "classifier";
+const PROFILE: &str = "ganglion";
+/// More are never listed in an error.
+const NAMED: usize = 5;
+
+/// Checks all but the model; the table's column of each input.
+pub(super) fn manifest(manifest: &Manifest) -> Result<Vec<usize>, BundleError> {
+    let unfit = |why: String| BundleError::Unfit { id: manifest.id.clone(), why };
+    if manifest.format != FORMAT {
+        return Err(unfit(format!("manifest of format {}, this program reads format {FORMAT}", manifest.format)));
+    }
+    if manifest.id.is_empty() || !manifest.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        return Err(unfit("the id may hold letters, digits, '-', '_' and '.' only, and may not be empty".into()));
+    }
+    if manifest.kind != KIND {
+        return Err(unfit(format!("kind \"{}\", this program serves \"{KIND}\"", manifest.kind)));
+    }
+    if manifest.profile != PROFILE {
+        return Err(unfit(format!("made for profile \"{}\", live flows are \"{PROFILE}\"", manifest.profile)));
+    }
+    if !manifest.thresholds.anomaly.is_finite() {
+        return Err(unfit("the anomaly threshold is no finite number".into()));
+    }
+    if !manifest.digests.contains_key(MODEL) {
+        return Err(unfit(format!("no digest of {MODEL} in the manifest")));
+    }
+    features(manifest).map_err(unfit)
+}
+
+fn features(manifest: &Manifest) -> Result<Vec<usize>, String> {
+    if manifest.features.is_empty() {
+        return Err("no features named".into());
+    }
+    let mut seen = HashSet::new();
+    let twice = list(manifest.features.iter().filter(|name| !seen.insert(name.as_str())));
+    if !twice.is_empty() {
+        return Err(format!("features named twice: {twice}"));
+    }
+    let unknown = list(manifest.features.iter().filter(|name| index_of(name).is_none()));
+    if !unknown.is_empty() {
+        return Err(format!("made for other features, unknown here: {unknown}"));
+    }
+    Ok(manifest.features.iter().filter_map(|name| index_of(name)).collect())
+}
+
+/// The class of each column of `probabilities`.
+pub(super) fn classes(manifest: &Manifest) -> Result<Vec<TrafficClass>, BundleError> {
+    let unfit = |why: String| BundleError::Unfit { id: manifest.id.clone(), why };
+    if manifest.classes.len() < 2 {
+        return Err(unfit("fewer than two classes".into()));
+    }
+    let mut seen = HashSet::new();
+    let known = |number: &u32| {
+        if !seen.insert(*number) {
+            return Err(unfit(format!("class {number} stands twice")));
+        }
+        class::from_number(*number).ok_or_else(|| unfit(format!("unknown class {number}; classes are 0 to 9")))
+    };
+    manifest.classes.iter().map(known).collect()
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let named = names[..names.len().min(NAMED)].join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}

@@ -1,0 +1,275 @@
+//! From scores to verdicts: evidence gathered per subject, weighed by a playbook, with hysteresis.
+//!
+//! A subject is the remote party of the traffic, never one of the sensor's own addresses (limits on new flows
+//! apart, which protect an own address). One odd flow never names a host: an address takes several distinct
+//! flows; a single flow that keeps being judged the same is dropped by itself.
+
+mod benign;
+mod decision;
+mod evidence;
+mod reason;
+mod subject;
+
+pub use decision::Decision;
+
+use crate::model::Scores;
+use crate::playbook::{ActionName, Playbook, Rule};
+use benign::Benign;
+use decision::{Ids, Naming};
+use evidence::{Evidence, Piece, Tally};
+use ganglion_features::{Bounded, EventClock, Meta, Tick};
+use ganglion_flow::Addr;
+use ganglion_proto::v1::TrafficClass;
+use std::collections::HashSet;
+use std::sync::Arc;
+use subject::{Standing, Subject};
+
+/// Snapshots of one flow that must agree before it is dropped by itself.
+const FLOW_SNAPSHOTS: usize = 3;
+/// Packets that such a flow must have.
+const FLOW_PACKETS: u64 = 128;
+
+/// What all policies of one brain share.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    /// The rules.
+    pub playbook: Arc<Playbook>,
+    /// Class of each column of the model's probabilities.
+    pub classes: Arc<[TrafficClass]>,
+    /// Anomaly scores from here on are unusual.
+    pub anomaly: f32,
+    /// "id version" of the bundle.
+    pub bundle: Arc<str>,
+    /// Addresses and flows with evidence, at most; 5 kB each at most.
+    pub subjects: usize,
+}
+
+/// What a policy counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyStats {
+    /// Subjects with evidence now.
+    pub subjects: u64,
+    /// Subjects forgotten because there were too many.
+    pub subjects_evicted: u64,
+}
+
+/// The evidence of one sensor's records.
+pub struct Policy {
+    basis: Basis,
+    own: HashSet<Addr>,
+    clock: EventClock,
+    ids: Ids,
+    cases: Bounded<(Addr, u16, usize), Case>,
+    benign: Bounded<(Addr, u16), Benign>,
+    /// When the verdict on a flow ends, µs of event time.
+    flows: Bounded<(u64, usize), u64>,
+}
+
+/// One subject under one rule.
+#[derive(Default)]
+struct Case {
+    evidence: Evidence,
+    raised: bool,
+    /// End of the verdict's time to live, µs of event time.
+    until_us: u64,
+    /// The last verdict, µs of event time.
+    verdict_us: Option<u64>,
+}
+
+/// A row, and what one rule sees in it.
+struct Seen<'a> {
+    meta: &'a Meta,
+    class: TrafficClass,
+    confidence: f32,
+    anomaly: f32,
+}
+
+impl Policy {
+    /// An empty memory. `own` are the addresses of the sensor's machine.
+    pub fn new(basis: Basis, own: impl IntoIterator<Item = Addr>) -> Self {
+        let limit = basis.subjects;
+        Self {
+            basis,
+            own: own.into_iter().collect(),
+            clock: EventClock::default(),
+            ids: Ids::new(),
+            cases: Bounded::new(limit),
+            benign: Bounded::new(limit),
+            flows: Bounded::new(limit),
+        }
+    }
+
+    /// Takes the sensor's addresses anew, after it reconnected.
+    pub fn set_own(&mut self, own: impl IntoIterator<Item = Addr>) {
+        self.own = own.into_iter().collect();
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> PolicyStats {
+        PolicyStats { subjects: self.cases.len() as u64, subjects_evicted: self.cases.evicted() }
+    }
+
+    /// Weighs row `row` of `scores`, of which `meta` is known; what follows from it.
+    pub fn judge(&mut self, meta: &Meta, scores: &Scores, row: usize) -> Vec<Decision> {
+        if self.clock.advance(meta.header.time_us) == Tick::Reset {
+            // Times of another boot can't be compared with these.
+            self.cases.clear();
+            self.benign.clear();
+            self.flows.clear();
+        }
+        let (probabilities, anomaly) = (scores.probabilities(row), scores.anomaly(row));
+        let playbook = Arc::clone(&self.basis.playbook);
+        let mut decisions = Vec::new();
+        let mut taken = false;
+        for (index, rule) in playbook.rules.iter().enumerate() {
+            let Some((class, confidence)) = self.vote(rule, probabilities) else { continue };
+            if confidence >= rule.min_confidence && confidence > 0.0 {
+                taken = true;
+                let seen = Seen { meta, class, confidence, anomaly };
+                decisions.extend(self.weigh(index, rule, &seen));
+            }
+        }
+        if !taken {
+            self.note_benign(meta, probabilities);
+            decisions.extend(self.unusual(&playbook, meta, anomaly));
+        }
+        decisions
+    }
+
+    /// The likeliest class of a rule and the probability of all its classes.
+    fn vote(&self, rule: &Rule, probabilities: &[f32]) -> Option<(TrafficClass, f32)> {
+        let votes = self.basis.classes.iter().zip(probabilities).filter(|(class, _)| rule.classes.contains(class));
+        let total: f32 = votes.clone().map(|(_, p)| p).sum();
+        votes.max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| (*class, total.min(1.0)))
+    }
+
+    fn note_benign(&mut self, meta: &Meta, probabilities: &[f32]) {
+        let best = self.basis.classes.iter().zip(probabilities).max_by(|a, b| a.1.total_cmp(b.1));
+        let is_benign = best.is_some_and(|(class, _)| *class == TrafficClass::Benign);
+        if is_benign && meta.established && meta.ended() {
+            let half_life_us = self.basis.playbook.benign.half_life_us;
+            let now_us = self.clock.now_us();
+            self.benign.entry((meta.initiator, meta.domain), Benign::default).add(now_us, half_life_us);
+        }
+    }
+
+    /// Rows like nothing known, under the rules for the class Unknown.
+    fn unusual(&mut self, playbook: &Playbook, meta: &Meta, anomaly: f32) -> Vec<Decision> {
+        let threshold = self.basis.anomaly;
+        if anomaly.is_nan() || anomaly < threshold {
+            return Vec::new();
+        }
+        let confidence = if threshold > 0.0 { (anomaly / (2.0 * threshold)).clamp(0.0, 1.0) } else { 0.5 };
+        let seen = Seen { meta, class: TrafficClass::Unknown, confidence, anomaly };
+        let rules = playbook.rules.iter().enumerate();
+        let fits = |rule: &Rule| rule.classes.contains(&TrafficClass::Unknown) && confidence >= rule.min_confidence;
+        rules.filter(|(_, rule)| fits(rule)).filter_map(|(index, rule)| self.weigh(index, rule, &seen)).collect()
+    }
+
+    fn weigh(&mut self, index: usize, rule: &Rule, seen: &Seen<'_>) -> Option<Decision> {
+        let subject = subject::of(seen.meta, rule.subject, seen.class, &self.own)?;
+        let now_us = self.clock.now_us();
+        let factor = self.factor(&subject, seen.meta);
+        let case = self.cases.entry((subject.addr, seen.meta.domain, index), Case::default);
+        case.evidence.add(Piece::of(seen, now_us), rule.window_us);
+        let tally = case.evidence.tally(now_us, rule.window_us);
+        let need = case.need(rule, &tally, factor);
+        if case.names_address(rule, &tally, need) {
+            if !case.is_due(rule, now_us) {
+                return None;
+            }
+            case.raise(rule, now_us);
+            return Some(self.decide(rule, seen, &subject, &tally, need, false));
+        }
+        self.single_flow(index, rule, seen, &subject, need, &tally)
+    }
+
+    /// How many times the evidence of the rule this subject takes.
+    fn factor(&self, subject: &Subject, meta: &Meta) -> f64 {
+        let benign = self.basis.playbook.benign;
+        let score = match self.benign.get(&(subject.addr, meta.domain)) {
+            Some(known) if !subject.receives => known.score(self.clock.now_us(), benign.half_life_us),
+            _ => 0.0,
+        };
+        (1.0 + score * benign.per_flow).min(benign.at_most.max(1.0))
+    }
+
+    /// Drops one flow that several snapshots agree on, when there is nothing else against its address.
+    fn single_flow(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        seen: &Seen<'_>,
+        subject: &Subject,
+        need: f64,
+        tally: &Tally,
+    ) -> Option<Decision> {
+        let is_flow = seen.meta.source.is_none();
+        if !rule.single_flow || !is_flow || seen.meta.packets < FLOW_PACKETS {
+            return None;
+        }
+        let now_us = self.clock.now_us();
+        let case = self.cases.get(&(subject.addr, seen.meta.domain, index))?;
+        if case.evidence.snapshots(seen.meta.flow_hash, now_us, rule.window_us) < FLOW_SNAPSHOTS {
+            return None;
+        }
+        let until_us = self.flows.entry((seen.meta.flow_hash, index), || 0);
+        if *until_us > now_us.saturating_add(rule.ttl_us / 10) {
+            return None;
+        }
+        *until_us = now_us.saturating_add(rule.ttl_us);
+        Some(self.decide(rule, seen, subject, tally, need, true))
+    }
+
+    fn decide(
+        &mut self,
+        rule: &Rule,
+        seen: &Seen<'_>,
+        subject: &Subject,
+        tally: &Tally,
+        need: f64,
+        flow_alone: bool,
+    ) -> Decision {
+        let naming = Naming {
+            id: self.ids.next(),
+            bundle: &self.basis.bundle,
+            action: if subject.standing == Standing::AlertOnly { ActionName::Alert } else { rule.action },
+            need,
+            flow_alone,
+        };
+        decision::make(rule, seen, subject, tally, naming)
+    }
+}
+
+impl Case {
+    /// Evidence a verdict takes now: more to raise it than to keep it.
+    fn need(&mut self, rule: &Rule, tally: &Tally, factor: f64) -> f64 {
+        if tally.score < rule.clear {
+            self.raised = false;
+        }
+        if self.raised { rule.clear } else { rule.evidence * factor }
+    }
+
+    fn names_address(&self, rule: &Rule, tally: &Tally, need: f64) -> bool {
+        rule.action != ActionName::DropFlow
+            && tally.score >= need
+            && tally.flows >= rule.min_flows
+            && tally.sources >= rule.min_sources
+    }
+
+    /// Whether there is no verdict yet, or it nearly ends.
+    fn is_due(&self, rule: &Rule, now_us: u64) -> bool {
+        let nearly_over = self.until_us <= now_us.saturating_add(rule.ttl_us / 10);
+        let cool = self.verdict_us.is_none_or(|at| now_us.saturating_sub(at) >= rule.cooldown_us);
+        nearly_over && cool
+    }
+
+    fn raise(&mut self, rule: &Rule, now_us: u64) {
+        self.raised = true;
+        self.verdict_us = Some(now_us);
+        self.until_us = now_us.saturating_add(rule.ttl_us);
+    }
+}
+
+#[cfg(test)]
+mod tests;

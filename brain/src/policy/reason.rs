@@ -1,0 +1,59 @@
+//! A verdict's reason in words, with the figures behind it.
+
+use super::evidence::Tally;
+use super::subject::{Standing, Subject};
+use super::{Naming, Seen};
+use crate::class;
+use crate::playbook::{Rule, SubjectName};
+use ganglion_features::Meta;
+use std::fmt::Write;
+
+pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, tally: &Tally, naming: &Naming<'_>) -> String {
+    let meta = seen.meta;
+    let preposition = if rule.subject == SubjectName::Destination { "towards" } else { "from" };
+    let mut text = format!("{} {preposition} {}", class::name(tally.class), subject.addr);
+    if subject.addr == meta.responder && !subject.receives {
+        text = format!("{}: {} reports to {}", class::name(tally.class), meta.initiator, subject.addr);
+    }
+    // Writing to a String cannot fail.
+    let _ = if naming.flow_alone {
+        write!(text, ", by one flow alone: {} snapshots agree", tally.pieces)
+    } else {
+        write!(
+            text,
+            ": evidence {:.1} where {:.1} is needed, from {} records over {:.1} s",
+            tally.score,
+            naming.need,
+            tally.pieces,
+            tally.span_us as f64 / 1e6
+        )
+    };
+    if rule.subject == SubjectName::Destination {
+        let _ = write!(text, ", {} sources", tally.sources);
+    }
+    let _ = write!(text, ", {} flows; last: ", tally.flows);
+    last(&mut text, meta);
+    if subject.standing == Standing::AlertOnly {
+        text.push_str("; alert only, the sensor's own machine is involved");
+    }
+    text
+}
+
+fn last(text: &mut String, meta: &Meta) {
+    let _ = match meta.source {
+        Some(source) => write!(
+            text,
+            "{} new flows in its window, {} unanswered, {} open, about {:.0} ports and {:.0} peers",
+            source.new, source.unanswered, source.open, source.ports, source.peers
+        ),
+        None => write!(
+            text,
+            "{} packets, {} payload bytes in {:.3} s to port {}{}",
+            meta.packets,
+            meta.payload_bytes,
+            meta.duration_us as f64 / 1e6,
+            meta.responder_port,
+            if meta.answered { "" } else { ", unanswered" }
+        ),
+    };
+}
