@@ -36,16 +36,3 @@ pub use wire::{Field, Wire};
 
 /// Microseconds in a second: every time in a flow state is in microseconds since boot (`CLOCK_BOOTTIME`).
 pub const US_PER_S: u64 = 1_000_000;
-
-#[cfg(test)]
-#[test]
-fn sizes() {
-    std::println!(
-        "{} {} {} {} {}",
-        FlowState::LEN,
-        record::FlowRecord::LEN,
-        half_open::SET_LEN,
-        SourceState::LEN,
-        settings::Settings::LEN
-    );
-}
