@@ -1,5 +1,120 @@
-//! x
-use anyhow::Result;
-#[derive(clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: &Args) -> Result<()> { Ok(()) }
+//! `cargo xtask setup`: says what is missing, asks, installs it, says what there is now.
+//!
+//! For Debian 12 on x86-64 with rustup. What is needed stands in [`needs`] as data; running it again
+//! changes nothing.
+
+mod apt;
+mod bpf;
+mod needs;
+mod onnx;
+mod python;
+mod report;
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use needs::Need;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What the machine is for; each includes the ones before it
+    #[arg(long = "for", value_enum)]
+    purpose: Purpose,
+    /// Do not ask (nor when the environment says CI)
+    #[arg(long)]
+    yes: bool,
+    /// The final table as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a machine is set up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Purpose {
+    /// Build and run Ganglion, its demo and its laboratory
+    Run,
+    /// Test and change it
+    Dev,
+    /// Train models
+    Train,
+}
+
+/// Something that is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) path: String,
+    pub(crate) version: String,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if std::env::consts::ARCH != "x86_64" {
+        bail!("setup knows Debian 12 on x86-64 only; this machine is {}", std::env::consts::ARCH);
+    }
+    crate::stop::listen()?;
+    let needs = needs::of(args.purpose);
+    let missing = missing(&needs)?;
+    if !missing.is_empty() {
+        explain(&missing);
+        if !nix::unistd::geteuid().is_root() {
+            bail!("installing needs root: run this with sudo, or as root");
+        }
+        ask(args)?;
+        install(&missing)?;
+    }
+    report::print(&needs, args.json)
+}
+
+fn missing(needs: &[Need]) -> Result<Vec<&Need>> {
+    let mut missing = Vec::new();
+    for need in needs {
+        if need.find()?.is_none() {
+            missing.push(need);
+        }
+    }
+    Ok(missing)
+}
+
+/// To standard error: the final table alone belongs to standard output.
+fn explain(missing: &[&Need]) {
+    eprintln!("Missing:");
+    for need in missing {
+        eprintln!("  {:<20} {}", need.name, need.what);
+        if !need.is_package() {
+            eprintln!("  {:<20}   by {}", "", need.how);
+        }
+    }
+    eprintln!("Packages come from Debian by apt-get; their daemons are kept from starting.");
+}
+
+fn ask(args: &Args) -> Result<()> {
+    if args.yes || std::env::var_os("CI").is_some() {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody to ask: `--yes` installs without asking");
+    }
+    eprint!("Install all of this? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("nothing was installed");
+    }
+    Ok(())
+}
+
+/// Packages at once, then the rest in the order of the table.
+fn install(missing: &[&Need]) -> Result<()> {
+    let (packages, others): (Vec<&Need>, Vec<&Need>) = missing.iter().copied().partition(|need| need.is_package());
+    let packages: Vec<&str> = packages.iter().map(|need| need.name).collect();
+    if !packages.is_empty() {
+        apt::install(&packages)?;
+    }
+    for need in others {
+        crate::stop::check()?;
+        need.install()?;
+    }
+    Ok(())
+}

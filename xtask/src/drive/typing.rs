@@ -63,7 +63,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let mean = if key == b'\n' { args.pause_ms * 5 } else { args.pause_ms };
         pause(Duration::from_millis(mean), &mut rng);
     }
-    keyboard.write_all(b"\nexit\n")?;
+    // Whatever was typed half may be waiting for input.
+    keyboard.write_all(b"\x03\x03\nexit\n")?;
     drop(keyboard);
     let status = session.wait()?;
     if !status.success() && status.code() != Some(127) {

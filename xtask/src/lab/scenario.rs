@@ -119,7 +119,7 @@ pub(crate) enum Tool {
     Hping3,
     /// Our generator of packets with forged sources.
     Forge,
-    /// ab or wrk, a new connection for each request.
+    /// ab in bursts or our own requests at a steady rate, a new connection for each.
     HttpFlood,
     Slowhttptest,
     Hydra,
@@ -137,7 +137,7 @@ impl Tool {
         match self {
             Self::Nmap => &["ports", "rate", "family"],
             Self::Hping3 | Self::Forge => &["rate", "seconds", "bytes", "port"],
-            Self::HttpFlood => &["tool", "hosts", "connections", "seconds", "path"],
+            Self::HttpFlood => &["tool", "hosts", "rate", "connections", "seconds", "path"],
             Self::Slowhttptest => &["connections", "rate", "interval_s", "seconds"],
             Self::Hydra => &["tasks", "attempts"],
             Self::WebProbe => &["requests", "pause_ms", "keep_alive"],

@@ -1,5 +1,7 @@
 //! Floods: packets from one host, packets with forged sources, HTTP requests from one or many.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use super::super::events::Direction;
@@ -39,35 +41,46 @@ pub(super) fn forge(stage: &Stage<'_>) -> Result<Plan> {
     Ok(Plan { spoofed: true, ..single(attacker, server, 4, command) })
 }
 
-/// A new connection for each request, as fast as the server answers, but for few seconds.
+/// A new connection for each request, from one host or from many at once.
+///
+/// ab knows no rate and a veth pair no line speed: it is run in bursts, about two a second.
 pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
-    const MOST_REQUESTS: &str = "60000";
+    const BURSTS_A_SECOND: u64 = 2;
     let server = stage.shared.server()?;
-    let seconds = stage.number("seconds")?;
-    let connections = stage.number("connections")?.to_string();
+    let (hosts, seconds) = (stage.number("hosts")?, stage.number("seconds")?);
+    let rate = (stage.number("rate")? / hosts.max(1)).max(1);
     let url = format!("http://{}{}", server.v4, stage.settings.text("path")?);
-    let (mut commands, mut attackers) = (Vec::new(), Vec::new());
-    for number in 0..usize::try_from(stage.number("hosts")?)? {
-        let attacker = stage.attacker(number)?;
-        let mut command = attacker.command("nice");
-        match stage.settings.text("tool")? {
-            "ab" => {
-                command.args(["ab", "-q", "-r", "-s", "3", "-t", &seconds.to_string(), "-n", MOST_REQUESTS]);
-                command.args(["-c", &connections]);
-            }
-            "wrk" => {
-                command.args(["wrk", "-t1", "-H", "Connection: close", "-c", &connections]);
-                command.arg(format!("-d{seconds}s"));
-            }
-            other => bail!("no flood tool `{other}` here"),
+    let attackers = (0..usize::try_from(hosts)?).map(|number| stage.attacker(number)).collect::<Result<Vec<_>>>()?;
+    let steps = match stage.settings.text("tool")? {
+        "ab" => {
+            let requests = (rate / BURSTS_A_SECOND).max(2);
+            let connections = stage.number("connections")?.min(requests).to_string();
+            let burst = || -> Vec<Command> {
+                let mut commands: Vec<Command> = attackers.iter().map(|host| host.command("ab")).collect();
+                for command in &mut commands {
+                    command.args(["-q", "-r", "-s", "3", "-n", &requests.to_string(), "-c", &connections, &url]);
+                }
+                let mut rest = server.command("sleep");
+                rest.arg("0.45");
+                commands.push(rest);
+                commands
+            };
+            (0..seconds * BURSTS_A_SECOND).map(|_| burst()).collect()
         }
-        command.arg(&url);
-        commands.push(command);
-        attackers.push(attacker.address(4));
-    }
+        "steady" => {
+            let steady = attackers.iter().map(|host| -> Result<Command> {
+                let mut command = host.drive("poll")?;
+                command.arg(server.v4.to_string()).args(["--fresh", "--path", stage.settings.text("path")?]);
+                command.args(["--rate", &rate.to_string(), "--seconds", &seconds.to_string()]);
+                Ok(command)
+            });
+            vec![steady.collect::<Result<_>>()?]
+        }
+        other => bail!("no flood tool `{other}` here"),
+    };
     Ok(Plan {
-        steps: vec![commands],
-        attackers,
+        steps,
+        attackers: attackers.iter().map(|host| host.address(4)).collect(),
         targets: vec![server.address(4)],
         direction: Direction::In,
         spoofed: false,
