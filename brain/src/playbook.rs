@@ -96,6 +96,13 @@ pub struct Rule {
     pub cooldown_us: u64,
 }
 
+impl Rule {
+    /// Whether the rule is about what the model does not know; such rules come last.
+    pub fn on_unknown(&self) -> bool {
+        self.classes.contains(&TrafficClass::Unknown)
+    }
+}
+
 impl Playbook {
     /// Reads and checks a file.
     ///

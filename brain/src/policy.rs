@@ -121,7 +121,7 @@ impl Policy {
         let playbook = Arc::clone(&self.basis.playbook);
         let mut decisions = Vec::new();
         let mut taken = false;
-        for (index, rule) in playbook.rules.iter().enumerate() {
+        for (index, rule) in playbook.rules.iter().enumerate().filter(|(_, rule)| !rule.on_unknown()) {
             let Some((class, confidence)) = self.vote(rule, probabilities) else { continue };
             if confidence >= rule.min_confidence && confidence > 0.0 {
                 taken = true;
@@ -129,9 +129,17 @@ impl Policy {
                 decisions.extend(self.weigh(index, rule, &seen));
             }
         }
-        if !taken {
-            self.note_benign(meta, probabilities);
-            decisions.extend(self.unusual(&playbook, meta, anomaly));
+        if taken {
+            return decisions;
+        }
+        self.note_benign(meta, probabilities);
+        if let Some(confidence) = self.unusual(probabilities, anomaly) {
+            let seen = Seen { meta, class: TrafficClass::Unknown, confidence, anomaly };
+            for (index, rule) in playbook.rules.iter().enumerate().filter(|(_, rule)| rule.on_unknown()) {
+                if confidence >= rule.min_confidence {
+                    decisions.extend(self.weigh(index, rule, &seen));
+                }
+            }
         }
         decisions
     }
@@ -144,26 +152,31 @@ impl Policy {
     }
 
     fn note_benign(&mut self, meta: &Meta, probabilities: &[f32]) {
-        let best = self.basis.classes.iter().zip(probabilities).max_by(|a, b| a.1.total_cmp(b.1));
-        let is_benign = best.is_some_and(|(class, _)| *class == TrafficClass::Benign);
-        if is_benign && meta.established && meta.ended() {
+        if self.likeliest(probabilities) == Some(TrafficClass::Benign) && meta.established && meta.ended() {
             let half_life_us = self.basis.playbook.benign.half_life_us;
             let now_us = self.clock.now_us();
             self.benign.entry((meta.initiator, meta.domain), Benign::default).add(now_us, half_life_us);
         }
     }
 
-    /// Rows like nothing known, under the rules for the class Unknown.
-    fn unusual(&mut self, playbook: &Playbook, meta: &Meta, anomaly: f32) -> Vec<Decision> {
+    fn likeliest(&self, probabilities: &[f32]) -> Option<TrafficClass> {
+        let votes = self.basis.classes.iter().zip(probabilities);
+        votes.max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| *class)
+    }
+
+    /// How surely a row is like nothing known: by its anomaly score, or because the model says so.
+    fn unusual(&self, probabilities: &[f32], anomaly: f32) -> Option<f32> {
         let threshold = self.basis.anomaly;
-        if anomaly.is_nan() || anomaly < threshold {
-            return Vec::new();
+        let by_score = (anomaly >= threshold).then(|| match threshold {
+            t if t > 0.0 => (anomaly / (2.0 * t)).clamp(0.0, 1.0),
+            _ => 0.5,
+        });
+        let unknown = self.basis.classes.iter().zip(probabilities).find(|(class, _)| **class == TrafficClass::Unknown);
+        let by_vote = unknown.filter(|_| self.likeliest(probabilities) == Some(TrafficClass::Unknown));
+        match (by_score, by_vote) {
+            (Some(score), Some((_, vote))) => Some(score.max(*vote)),
+            (score, vote) => score.or(vote.map(|(_, p)| *p)),
         }
-        let confidence = if threshold > 0.0 { (anomaly / (2.0 * threshold)).clamp(0.0, 1.0) } else { 0.5 };
-        let seen = Seen { meta, class: TrafficClass::Unknown, confidence, anomaly };
-        let rules = playbook.rules.iter().enumerate();
-        let fits = |rule: &Rule| rule.classes.contains(&TrafficClass::Unknown) && confidence >= rule.min_confidence;
-        rules.filter(|(_, rule)| fits(rule)).filter_map(|(index, rule)| self.weigh(index, rule, &seen)).collect()
     }
 
     fn weigh(&mut self, index: usize, rule: &Rule, seen: &Seen<'_>) -> Option<Decision> {
@@ -171,9 +184,11 @@ impl Policy {
         let now_us = self.clock.now_us();
         let factor = self.factor(&subject, seen.meta);
         let case = self.cases.entry((subject.addr, seen.meta.domain, index), Case::default);
+        case.fade(rule, now_us);
         case.evidence.add(Piece::of(seen, now_us), rule.window_us);
         let tally = case.evidence.tally(now_us, rule.window_us);
-        let need = case.need(rule, &tally, factor);
+        // More to raise a verdict than to keep it.
+        let need = if case.raised { rule.clear } else { rule.evidence * factor };
         if case.names_address(rule, &tally, need) {
             if !case.is_due(rule, now_us) {
                 return None;
@@ -242,12 +257,11 @@ impl Policy {
 }
 
 impl Case {
-    /// Evidence a verdict takes now: more to raise it than to keep it.
-    fn need(&mut self, rule: &Rule, tally: &Tally, factor: f64) -> f64 {
-        if tally.score < rule.clear {
+    /// Closes the matter when too little is left of what was known before this record.
+    fn fade(&mut self, rule: &Rule, now_us: u64) {
+        if self.raised && self.evidence.tally(now_us, rule.window_us).score < rule.clear {
             self.raised = false;
         }
-        if self.raised { rule.clear } else { rule.evidence * factor }
     }
 
     fn names_address(&self, rule: &Rule, tally: &Tally, need: f64) -> bool {

@@ -14,6 +14,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 FOLDER = pathlib.Path(__file__).parent / "bundle"
+BROKEN = pathlib.Path(__file__).parent / "broken"
 FEATURES = ["flow_packets", "protocol_icmp", "is_source_record", "source_ports", "role_destination", "rst_share"]
 CLASSES = [1, 2, 3, 4]  # Benign, DDoS, DoS, PortScan
 # Columns: classes; rows: features, each clipped to 0..10 before.
@@ -31,8 +32,9 @@ WEIGHTS = np.array(
 BIAS = np.array([4.0, -4.0, -2.0, -4.0], dtype=np.float32)
 
 
-def graph() -> onnx.ModelProto:
+def graph(anomaly: str = "anomaly", nan: bool = False) -> onnx.ModelProto:
     constants = {
+        "minus": np.array(-1, np.float32),
         "low": np.array(0, np.float32),
         "high": np.array(10, np.float32),
         "weights": WEIGHTS,
@@ -44,14 +46,17 @@ def graph() -> onnx.ModelProto:
         helper.make_node("MatMul", ["embedding", "weights"], ["product"]),
         helper.make_node("Add", ["product", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-        helper.make_node("ReduceMean", ["embedding", "axes"], ["anomaly"], keepdims=0),
+        helper.make_node("ReduceMean", ["embedding", "axes"], ["mean"], keepdims=0),
+        # log(-1 - mean) is NaN.
+        *([helper.make_node("Sub", ["minus", "mean"], ["below"]), helper.make_node("Log", ["below"], [anomaly])]
+          if nan else [helper.make_node("Identity", ["mean"], [anomaly])]),
     ]
     value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     body = helper.make_graph(
         nodes,
         "tiny",
         [value("features", "N", len(FEATURES))],
-        [value("probabilities", "N", len(CLASSES)), value("anomaly", "N"), value("embedding", "N", len(FEATURES))],
+        [value("probabilities", "N", len(CLASSES)), value(anomaly, "N"), value("embedding", "N", len(FEATURES))],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -61,6 +66,9 @@ def graph() -> onnx.ModelProto:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    BROKEN.mkdir(exist_ok=True)
+    (BROKEN / "nan.onnx").write_bytes(graph(nan=True).SerializeToString())
+    (BROKEN / "no_anomaly.onnx").write_bytes(graph(anomaly="strangeness").SerializeToString())
     content = graph().SerializeToString()
     (FOLDER / "model.onnx").write_bytes(content)
     rows = np.array([[0] * 6, [8, 0, 0, 0, 0, 0], [0, 0, 1, 31, 0, 0], [200, 1, 0, 0, 0, 0.5]], np.float32)

@@ -136,6 +136,9 @@ impl TryFrom<RuleRaw> for RuleChecked {
         if raw.classes.iter().any(|class| class.0 == TrafficClass::Benign) {
             return Err("`classes` may not hold \"benign\": benign traffic gets no verdict".into());
         }
+        if raw.classes.len() > 1 && raw.classes.iter().any(|class| class.0 == TrafficClass::Unknown) {
+            return Err("`classes` holds \"unknown\" beside others: give it a rule of its own".into());
+        }
         if !(clear > 0.0 && clear < raw.evidence) {
             return Err(format!("`clear` must lie between 0 and `evidence` ({})", raw.evidence));
         }

@@ -29,7 +29,10 @@ fn a_rule_takes_its_defaults() {
 #[test]
 fn errors_name_line_column_and_key() {
     let e = error(&format!("{HEAD}{RULE}    action: drop\n    colour: red\n"));
-    assert!(e.starts_with("playbook p.yaml, line 4") && e.contains("rules[0]") && e.contains("colour"), "{e}");
+    assert!(
+        e.starts_with("playbook p.yaml, line 10, column 5") && e.contains("rules[0]") && e.contains("colour"),
+        "{e}"
+    );
     let e = error(&format!("{HEAD}{RULE}    action: explode\n"));
     assert!(e.contains("line 9, column 13") && e.contains("action") && e.contains("explode"), "{e}");
     let e = error(&format!("{HEAD}{RULE}    action: drop\n").replace("10s", "10 parsecs"));
