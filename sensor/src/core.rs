@@ -1,0 +1,247 @@
+//! What all parts of a running sensor share: the maps, the rules, the ledger.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aya::Ebpf;
+use ganglion_flow::rules::Action;
+use ganglion_proto::v1;
+
+use crate::attach::{self, Attached};
+use crate::clock;
+use crate::config::{Mode, SensorConfig};
+use crate::drain::Queue;
+use crate::enforce::{Author, EnforceError, Enforcer, KernelRules, Request};
+use crate::gate::Origin;
+use crate::ledger::{Entry, Ledger};
+use crate::maps::{CounterMap, FlowTables};
+use crate::protect;
+use crate::report::{self, Live, ProgramCost, Snapshot};
+use crate::sweep::Sweeper;
+use crate::target::{Exemption, Target, TargetError};
+
+/// A running sensor's common state.
+pub(crate) struct Core {
+    pub(crate) config: SensorConfig,
+    pub(crate) enforcer: Mutex<Enforcer<KernelRules>>,
+    pub(crate) counters: CounterMap,
+    pub(crate) flows: FlowTables,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) queue: Option<Arc<Queue>>,
+    pub(crate) sweeper: Sweeper,
+    pub(crate) ebpf: Mutex<Ebpf>,
+    pub(crate) attached: Vec<Attached>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) started: Instant,
+    pub(crate) live: Mutex<Option<LiveAt>>,
+}
+
+/// A walk over the flow tables and what it cost.
+pub(crate) struct LiveAt {
+    at: Instant,
+    took: Duration,
+    live: Live,
+}
+
+/// A walk over the tables may take 2 % of the time.
+const WALK_REST: u32 = 50;
+
+/// Why a snapshot can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    #[error("the counters can't be read: {0}")]
+    Counters(#[from] aya::maps::MapError),
+    #[error("the flow tables can't be read: {0}")]
+    Flows(#[from] std::io::Error),
+}
+
+impl Core {
+    /// The rules; a panic elsewhere does not make them unusable.
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Enforcer<KernelRules>> {
+        self.enforcer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether rules drop.
+    pub(crate) fn mode(&self) -> v1::Mode {
+        match self.rules().mode() {
+            Mode::Enforce => v1::Mode::Enforce,
+            Mode::Observe => v1::Mode::Observe,
+        }
+    }
+
+    /// Turns a verdict into a rule and says what became of it.
+    pub(crate) fn verdict(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
+        let request = request(
+            verdict.target.as_ref(),
+            verdict.action(),
+            verdict.limit_per_second,
+            Author::Verdict,
+        );
+        let (mode, result) = match request {
+            Ok(request) => {
+                let mut rules = self.rules();
+                let class = u8::try_from(verdict.class).unwrap_or(0);
+                let request = Request {
+                    ttl_ms: verdict.ttl_ms,
+                    class,
+                    reason: verdict.reason.clone(),
+                    verdict_id: verdict.id.clone(),
+                    ..request
+                };
+                (rules.mode(), rules.apply(request).map_err(VerdictError::Enforce))
+            }
+            Err(error) => (Mode::Observe, Err(error)),
+        };
+        let applied_boot_ns = clock::boot_ns();
+        let (outcome, entry, detail) = match &result {
+            Ok(kept) => {
+                let enforced = mode == Mode::Enforce && verdict.action() != v1::Action::Observe;
+                let detail = if *kept { String::new() } else { "an operator's block stands already".to_owned() };
+                let outcome = if enforced { v1::Outcome::Enforced } else { v1::Outcome::WouldEnforce };
+                (outcome, Entry::Verdicts, detail)
+            }
+            Err(VerdictError::Enforce(error @ EnforceError::Refused(_))) => {
+                (v1::Outcome::Refused, Entry::Refused, error.to_string())
+            }
+            Err(error) => (v1::Outcome::Failed, Entry::Failed, error.to_string()),
+        };
+        self.ledger.add(entry, 1);
+        tracing::info!(id = verdict.id, ?outcome, detail, reason = verdict.reason, "verdict");
+        v1::VerdictOutcome { verdict_id: verdict.id.clone(), outcome: outcome.into(), detail, applied_boot_ns }
+    }
+
+    /// Brings exemptions up to date with the machine.
+    pub(crate) fn refresh_protection(&self) {
+        refresh_protection(&mut self.rules(), &self.config);
+    }
+
+    /// What the tables hold, not older than its cost allows.
+    pub(crate) fn live(&self) -> std::io::Result<Live> {
+        let mut cached = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = cached.as_ref().filter(|l| l.took > Duration::from_millis(10))
+            && last.at.elapsed() < last.took * WALK_REST
+        {
+            return Ok(last.live);
+        }
+        let at = Instant::now();
+        let live = Live::count(&self.flows)?;
+        *cached = Some(LiveAt { at, took: at.elapsed(), live });
+        Ok(live)
+    }
+
+    /// Everything at this moment. Walks the flow tables: not for a thread that must not wait.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
+        let live = self.live()?;
+        let counters = self.counters.read()?;
+        let rules = self.rules();
+        let mut hits = [0u64; 3];
+        for (_, _, hit) in rules.list() {
+            let parts = [hit.packets, hit.bytes, hit.dropped];
+            hits.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        }
+        let (blocks, exemptions) = (rules.len() as u64, rules.allowed().len() as u64);
+        let enforcing = rules.mode() == Mode::Enforce;
+        drop(rules);
+        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        Ok(Snapshot {
+            sensor_id: self.config.sensor_id(),
+            attached: self.attached.clone(),
+            role: self.config.role.label(),
+            enforcing,
+            counters: ganglion_flow::Counter::ALL.iter().map(|c| (c.label(), report::value(&counters, *c))).collect(),
+            ledger: Entry::ALL.iter().map(|e| (e.label(), self.ledger.get(*e))).collect(),
+            packets: report::packets(&counters, &live),
+            records: report::records(&counters, &self.ledger),
+            live,
+            brain_connected: self.queue.as_ref().is_some_and(|q| q.is_connected()),
+            queue_depth: self.queue.as_ref().map_or(0, |q| q.depth()),
+            queue_limit: self.config.queue_records,
+            blocks,
+            exemptions,
+            hits,
+            programs: self.program_costs(),
+            memory_bytes: self.memory_bytes,
+            uptime_s: self.started.elapsed().as_secs(),
+            sweeps: [
+                self.sweeper.count.load(relaxed),
+                self.sweeper.failed.load(relaxed),
+                self.sweeper.last_us.load(relaxed),
+            ],
+        })
+    }
+
+    fn program_costs(&self) -> Vec<ProgramCost> {
+        let ebpf = self.ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+        let cost = |name: &'static str| {
+            let info = ebpf.program(name)?.info().ok()?;
+            Some(ProgramCost {
+                name,
+                run_count: info.run_count(),
+                run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
+                verified_instructions: u64::from(info.verified_instruction_count().unwrap_or(0)),
+            })
+        };
+        attach::programs_in_use(&self.attached).into_iter().filter_map(cost).collect()
+    }
+}
+
+/// Brings exemptions up to date with the machine.
+pub(crate) fn refresh_protection(rules: &mut Enforcer<KernelRules>, config: &SensorConfig) {
+    rules.set_own(protect::own_addresses());
+    let settings = config.allow.iter().filter_map(|text| text.parse().ok()).map(Exemption::Network);
+    let mut wanted = vec![(Origin::Settings, settings.map(|e| (e, "settings".to_owned())).collect())];
+    if config.protect_infrastructure {
+        wanted.push((Origin::Infrastructure, protect::infrastructure()));
+    }
+    if config.protect_ssh {
+        let known = rules.allowed().into_iter().filter(|(_, origin, _)| *origin == Origin::Session);
+        let known = known.map(|(exemption, _, _)| exemption).collect();
+        wanted.push((Origin::Session, protect::sessions(config.domain, &known)));
+    }
+    for (origin, exemptions) in wanted {
+        if let Err(error) = rules.sync(origin, exemptions) {
+            tracing::error!(%error, origin = origin.label(), "exemptions can't be brought up to date");
+        }
+    }
+}
+
+/// Why a verdict or a request is no rule.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerdictError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("no action named")]
+    NoAction,
+    #[error("a limit on new flows is about one address")]
+    LimitTarget,
+    #[error(transparent)]
+    Enforce(#[from] EnforceError),
+}
+
+/// The rule that a message asks for, without life time and reason.
+pub(crate) fn request(
+    target: Option<&v1::Target>,
+    action: v1::Action,
+    limit: u32,
+    author: Author,
+) -> Result<Request, VerdictError> {
+    let target = Target::from_proto(target, action)?;
+    let flow_action = match action {
+        v1::Action::Unspecified => return Err(VerdictError::NoAction),
+        v1::Action::Observe => Action::Observe,
+        v1::Action::Drop => Action::Drop,
+        v1::Action::RateLimit => Action::RateLimit,
+        v1::Action::LimitNewFlows if matches!(target, Target::NewFlows(_)) => Action::RateLimit,
+        v1::Action::LimitNewFlows => return Err(VerdictError::LimitTarget),
+    };
+    Ok(Request {
+        target,
+        action: flow_action,
+        ttl_ms: 0,
+        limit,
+        class: 0,
+        reason: String::new(),
+        verdict_id: String::new(),
+        author,
+    })
+}

@@ -1,0 +1,457 @@
+//! Rules: desired here, enforced in the kernel. Every request passes the gate, takes a slot, becomes a map
+//! entry, and answers with what became of it.
+
+mod kernel;
+mod slots;
+
+use std::collections::{HashMap, HashSet};
+
+use aya::maps::MapError;
+use ganglion_flow::Addr;
+use ganglion_flow::rules::{Action, Rule, RuleHits};
+use ganglion_flow::settings::{Settings, flag};
+
+pub(crate) use kernel::{KernelRules, of_limit};
+use slots::Slots;
+
+use crate::clock;
+use crate::config::Mode;
+use crate::gate::{Gate, Origin, Refusal};
+use crate::target::{Exemption, Net, Target};
+
+/// Reasons are not in the kernel's maps.
+const BEFORE: &str = "in force since before this start";
+const FOR_EVER: u64 = u64::MAX;
+/// An expired entry is removed a little later than the kernel, by its coarse clock, stops heeding it.
+const GRACE_NS: u64 = 20_000_000;
+
+/// The rule maps, as the enforcer uses them.
+pub(crate) trait RuleMaps: Send {
+    fn put(&mut self, target: &Target, rule: &Rule) -> Result<(), MapError>;
+    fn delete(&mut self, target: &Target) -> Result<bool, MapError>;
+    fn rules(&self) -> Result<Vec<(Target, Rule)>, MapError>;
+    fn exempt(&mut self, exemption: &Exemption, origin: u32) -> Result<(), MapError>;
+    fn unexempt(&mut self, exemption: &Exemption) -> Result<bool, MapError>;
+    fn exemptions(&self) -> Result<Vec<(Exemption, u32)>, MapError>;
+    fn clear_slot(&mut self, slot: u32) -> Result<(), MapError>;
+    fn hits(&self, slot: u32) -> Result<RuleHits, MapError>;
+    fn write_settings(&mut self, settings: &Settings) -> Result<(), MapError>;
+}
+
+/// Who asks for a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The brain.
+    Verdict,
+    /// A person.
+    Operator,
+}
+
+/// A rule as asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) target: Target,
+    pub(crate) action: Action,
+    /// 0 for ever.
+    pub(crate) ttl_ms: u64,
+    pub(crate) limit: u32,
+    pub(crate) class: u8,
+    pub(crate) reason: String,
+    pub(crate) verdict_id: String,
+    pub(crate) author: Author,
+}
+
+/// A rule in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InForce {
+    pub(crate) rule: Rule,
+    pub(crate) reason: String,
+    pub(crate) verdict_id: String,
+    pub(crate) author: Author,
+}
+
+/// Why a request did not become a rule.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnforceError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("all {0} rule slots are taken; raise tables.rules or let blocks expire")]
+    NoSlot(u32),
+    #[error("the kernel's map refused {target}: {source}")]
+    Map { target: String, source: MapError },
+}
+
+impl EnforceError {
+    fn map(what: &impl std::fmt::Display, source: MapError) -> Self {
+        Self::Map { target: what.to_string(), source }
+    }
+}
+
+/// The desired state and the maps that carry it out.
+pub(crate) struct Enforcer<M> {
+    maps: M,
+    settings: Settings,
+    slots: Slots,
+    rules: HashMap<Target, InForce>,
+    exemptions: HashMap<Exemption, (Origin, String)>,
+    own: HashSet<Addr>,
+    present: Present,
+    /// Exemptions changed since the rules' proofs were made.
+    unproved: bool,
+}
+
+/// How many entries stand behind each flag of the settings.
+#[derive(Default)]
+struct Present([u32; 16]);
+
+impl Present {
+    fn count(&mut self, flag: u64) -> Option<&mut u32> {
+        self.0.get_mut(flag.trailing_zeros() as usize)
+    }
+
+    fn add(&mut self, flag: u64) {
+        if let Some(count) = self.count(flag) {
+            *count += 1;
+        }
+    }
+
+    fn remove(&mut self, flag: u64) {
+        if let Some(count) = self.count(flag) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn flags(&self) -> u64 {
+        self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bit, _)| 1 << bit).sum()
+    }
+}
+
+impl<M: RuleMaps> Enforcer<M> {
+    /// Takes over what the maps hold: rules and operators' exemptions outlive a restart.
+    pub(crate) fn restore(mut maps: M, settings: Settings, slot_count: u32) -> Result<Self, EnforceError> {
+        let now = clock::monotonic_ns();
+        let mut slots = Slots::new(slot_count);
+        let mut rules = HashMap::new();
+        for (target, rule) in maps.rules().map_err(|e| EnforceError::map(&"rules", e))? {
+            if rule.expires_ns <= now || !slots.claim(rule.slot) {
+                maps.delete(&target).map_err(|e| EnforceError::map(&target, e))?;
+                continue;
+            }
+            let author = author_of(&target, &rule);
+            rules.insert(target, InForce { rule, reason: BEFORE.to_owned(), verdict_id: String::new(), author });
+        }
+        let kept = maps.exemptions().map_err(|e| EnforceError::map(&"exemptions", e))?;
+        let exemptions = kept.into_iter().map(|(e, o)| (e, (Origin::from_number(o), String::new()))).collect();
+        let mut present = Present::default();
+        rules.keys().for_each(|target| present.add(rule_flag(target)));
+        let mut enforcer = Self { maps, settings, slots, rules, exemptions, own: HashSet::new(), present, unproved: true };
+        enforcer.exemptions.keys().for_each(|e| enforcer.present.add(exemption_flag(e)));
+        enforcer.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
+        Ok(enforcer)
+    }
+
+    /// Adds rules and exemptions read from tables of another size.
+    pub(crate) fn adopt(&mut self, rules: Vec<(Target, Rule)>, exemptions: Vec<(Exemption, u32)>) {
+        let now = clock::monotonic_ns();
+        for (target, rule) in rules.into_iter().filter(|(_, rule)| rule.expires_ns > now) {
+            let remaining_ms = if rule.expires_ns == FOR_EVER { 0 } else { (rule.expires_ns - now) / 1_000_000 + 1 };
+            let request = Request {
+                target,
+                action: Action::from_u8(rule.action).unwrap_or(Action::Drop),
+                ttl_ms: remaining_ms,
+                limit: rule.limit,
+                class: rule.class,
+                reason: BEFORE.to_owned(),
+                verdict_id: String::new(),
+                author: author_of(&target, &rule),
+            };
+            if let Err(error) = self.put(request, now) {
+                tracing::error!(%target, %error, "a block could not be carried over");
+            }
+        }
+        for (exemption, origin) in exemptions {
+            if let Err(error) = self.exempt(exemption, Origin::from_number(origin), String::new()) {
+                tracing::error!(%exemption, %error, "an exemption could not be carried over");
+            }
+        }
+    }
+
+    /// Makes a rule, or renews it. `Ok(false)`: a person's rule on the same target stands, and stays.
+    pub(crate) fn apply(&mut self, request: Request) -> Result<bool, EnforceError> {
+        check(&request)?;
+        let networks = || self.allowed_networks();
+        let exemption = |e: &Exemption| self.exemptions.get(e).map(|(origin, _)| *origin);
+        Gate { own: &self.own, exemption: &exemption, networks: &networks }.check(&request.target)?;
+        self.put(request, clock::monotonic_ns())
+    }
+
+    fn put(&mut self, request: Request, now: u64) -> Result<bool, EnforceError> {
+        let target = request.target;
+        let before = self.rules.get(&target).filter(|r| r.rule.expires_ns > now);
+        if before.is_some_and(|r| r.author == Author::Operator) && request.author == Author::Verdict {
+            return Ok(false);
+        }
+        let mut expires_ns = match request.ttl_ms {
+            0 => FOR_EVER,
+            ttl => now.saturating_add(ttl.saturating_mul(1_000_000)),
+        };
+        // A verdict renews the one before, it never shortens it.
+        if let Some(old) = before.filter(|r| r.rule.action == request.action as u8)
+            && request.author == Author::Verdict
+        {
+            expires_ns = expires_ns.max(old.rule.expires_ns);
+        }
+        let slot = match self.rules.get(&target) {
+            Some(old) => old.rule.slot,
+            None => self.new_slot(&target)?,
+        };
+        let rule = Rule {
+            expires_ns,
+            slot,
+            limit: request.limit,
+            action: request.action as u8,
+            class: request.class,
+            zero: [0; 2],
+            proof: self.proof(&target),
+        };
+        if let Err(source) = self.maps.put(&target, &rule) {
+            if !self.rules.contains_key(&target) {
+                self.slots.release(slot);
+            }
+            return Err(EnforceError::map(&target, source));
+        }
+        let in_force =
+            InForce { rule, reason: request.reason, verdict_id: request.verdict_id, author: request.author };
+        if self.rules.insert(target, in_force).is_none() {
+            self.present.add(rule_flag(&target));
+        }
+        self.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
+        Ok(true)
+    }
+
+    fn new_slot(&mut self, target: &Target) -> Result<u32, EnforceError> {
+        let slot = self.slots.take().ok_or(EnforceError::NoSlot(self.slots.len()))?;
+        if let Err(source) = self.maps.clear_slot(slot) {
+            self.slots.release(slot);
+            return Err(EnforceError::map(target, source));
+        }
+        Ok(slot)
+    }
+
+    /// Removes a rule; false when there was none.
+    pub(crate) fn remove(&mut self, target: &Target) -> Result<bool, EnforceError> {
+        let existed = self.maps.delete(target).map_err(|e| EnforceError::map(target, e))?;
+        let known = self.rules.remove(target);
+        if let Some(known) = &known {
+            self.slots.release(known.rule.slot);
+            self.present.remove(rule_flag(target));
+        }
+        self.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
+        Ok(existed || known.is_some())
+    }
+
+    /// Removes rules whose time is up. The kernel has stopped heeding them by itself.
+    pub(crate) fn expire(&mut self) -> usize {
+        let now = clock::monotonic_ns();
+        let due = |r: &InForce| r.rule.expires_ns != FOR_EVER && r.rule.expires_ns.saturating_add(GRACE_NS) <= now;
+        let targets: Vec<Target> = self.rules.iter().filter(|(_, r)| due(r)).map(|(t, _)| *t).collect();
+        for target in &targets {
+            if let Err(error) = self.remove(target) {
+                tracing::error!(%error, "an expired rule can't be removed; the kernel no longer heeds it");
+            }
+        }
+        targets.len()
+    }
+
+    /// Exempts, for an operator.
+    pub(crate) fn allow(&mut self, exemption: Exemption, comment: String) -> Result<(), EnforceError> {
+        self.exempt(exemption, Origin::Operator, comment)
+    }
+
+    fn exempt(&mut self, exemption: Exemption, origin: Origin, comment: String) -> Result<(), EnforceError> {
+        self.maps.exempt(&exemption, origin as u32).map_err(|e| EnforceError::map(&exemption, e))?;
+        if self.exemptions.insert(exemption, (origin, comment)).is_none() {
+            self.present.add(exemption_flag(&exemption));
+            self.void_proofs();
+        }
+        self.write_settings().map_err(|e| EnforceError::map(&"settings", e))
+    }
+
+    /// The allow list's generation when `target` is an address that no exemption touches, else 0.
+    fn proof(&self, target: &Target) -> u32 {
+        let Target::Address(addr) = target else { return 0 };
+        let touches = |exemption: &Exemption| match exemption {
+            Exemption::Network(net) => net.contains(*addr),
+            Exemption::Service(service) => service.addr == *addr,
+            Exemption::Flow(key) => key.addr_a == *addr || key.addr_b == *addr,
+        };
+        if self.exemptions.keys().any(touches) { 0 } else { self.settings.allow_generation }
+    }
+
+    /// Makes every proof void: the kernel looks exemptions up again until [`Enforcer::prove`] has run.
+    fn void_proofs(&mut self) {
+        self.settings.allow_generation = self.settings.allow_generation.wrapping_add(1).max(1);
+        self.unproved = true;
+    }
+
+    /// Renews the proofs of all rules after a change of the exemptions.
+    pub(crate) fn prove(&mut self) {
+        if !std::mem::take(&mut self.unproved) {
+            return;
+        }
+        let targets: Vec<Target> = self.rules.keys().copied().collect();
+        for target in targets {
+            let proof = self.proof(&target);
+            let Some(known) = self.rules.get_mut(&target) else { continue };
+            if known.rule.proof == proof {
+                continue;
+            }
+            known.rule.proof = proof;
+            if let Err(error) = self.maps.put(&target, &known.rule) {
+                tracing::warn!(%target, %error, "a rule keeps its slow path");
+            }
+        }
+    }
+
+    /// Ends an exemption; false when there was none.
+    pub(crate) fn disallow(&mut self, exemption: &Exemption) -> Result<bool, EnforceError> {
+        let existed = self.maps.unexempt(exemption).map_err(|e| EnforceError::map(exemption, e))?;
+        let known = self.exemptions.remove(exemption).is_some();
+        if known {
+            self.present.remove(exemption_flag(exemption));
+            self.void_proofs();
+        }
+        self.write_settings().map_err(|e| EnforceError::map(&"settings", e))?;
+        Ok(existed || known)
+    }
+
+    /// Makes the exemptions of one origin exactly `wanted`; those of other origins stay.
+    pub(crate) fn sync(&mut self, origin: Origin, wanted: HashMap<Exemption, String>) -> Result<(), EnforceError> {
+        let gone = |(e, (o, _)): (&Exemption, &(Origin, String))| (*o == origin && !wanted.contains_key(e)).then_some(*e);
+        let stale: Vec<Exemption> = self.exemptions.iter().filter_map(gone).collect();
+        for exemption in &stale {
+            self.disallow(exemption)?;
+        }
+        for (exemption, comment) in wanted {
+            match self.exemptions.get_mut(&exemption) {
+                Some((o, old)) if *o == origin => *old = comment,
+                Some(_) => {}
+                None => self.exempt(exemption, origin, comment)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the addresses of this machine.
+    pub(crate) fn set_own(&mut self, own: HashSet<Addr>) {
+        self.own = own;
+    }
+
+    /// Switches between observing and enforcing.
+    pub(crate) fn set_mode(&mut self, mode: Mode) -> Result<(), EnforceError> {
+        match mode {
+            Mode::Enforce => self.settings.flags |= flag::ENFORCE,
+            Mode::Observe => self.settings.flags &= !flag::ENFORCE,
+        }
+        self.maps.write_settings(&self.settings).map_err(|e| EnforceError::map(&"settings", e))
+    }
+
+    /// Makes the next sweep export every flow with this reason (a `ganglion_flow::Reason`).
+    pub(crate) fn set_flush(&mut self, reason: u64) -> Result<(), EnforceError> {
+        self.settings.flush_reason = reason;
+        self.maps.write_settings(&self.settings).map_err(|e| EnforceError::map(&"settings", e))
+    }
+
+    /// Whether rules drop.
+    pub(crate) fn mode(&self) -> Mode {
+        if self.settings.flags & flag::ENFORCE != 0 { Mode::Enforce } else { Mode::Observe }
+    }
+
+    /// Rules in force, with what they matched.
+    pub(crate) fn list(&self) -> Vec<(Target, InForce, RuleHits)> {
+        let hits = |slot| self.maps.hits(slot).unwrap_or(<RuleHits as ganglion_flow::Wire>::ZERO);
+        self.rules.iter().map(|(t, r)| (*t, r.clone(), hits(r.rule.slot))).collect()
+    }
+
+    /// One rule, with what it matched.
+    pub(crate) fn get(&self, target: &Target) -> Option<(InForce, RuleHits)> {
+        let found = self.rules.get(target)?;
+        Some((found.clone(), self.maps.hits(found.rule.slot).ok()?))
+    }
+
+    /// Number of rules.
+    pub(crate) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Exemptions with origin and comment.
+    pub(crate) fn allowed(&self) -> Vec<(Exemption, Origin, String)> {
+        self.exemptions.iter().map(|(e, (o, c))| (*e, *o, c.clone())).collect()
+    }
+
+    /// Addresses of this machine.
+    pub(crate) fn own(&self) -> &HashSet<Addr> {
+        &self.own
+    }
+
+    fn allowed_networks(&self) -> Vec<Net> {
+        let networks = self.exemptions.keys().filter_map(|e| match e {
+            Exemption::Network(net) => Some(*net),
+            _ => None,
+        });
+        networks.collect()
+    }
+
+    /// Says in the settings which maps hold something: after an insertion, and after a removal.
+    fn write_flags(&mut self) -> Result<(), MapError> {
+        if self.flags() == self.settings.flags { Ok(()) } else { self.write_settings() }
+    }
+
+    fn flags(&self) -> u64 {
+        self.settings.flags & (flag::ENFORCE | flag::SOURCES | flag::VLAN_DOMAIN) | self.present.flags()
+    }
+
+    fn write_settings(&mut self) -> Result<(), MapError> {
+        self.settings.flags = self.flags();
+        self.maps.write_settings(&self.settings)
+    }
+}
+
+/// Who made a rule found in a map. Limits do not carry their class; a person's would be renewed by one.
+fn author_of(target: &Target, rule: &Rule) -> Author {
+    let person = rule.class == 0 && !matches!(target, Target::NewFlows(_));
+    if person { Author::Operator } else { Author::Verdict }
+}
+
+fn rule_flag(target: &Target) -> u64 {
+    match target {
+        Target::Address(_) => flag::BLOCKS,
+        Target::Network(_) => flag::BLOCK_NETS,
+        Target::Flow(_) => flag::VERDICTS,
+        Target::NewFlows(_) => flag::NEW_FLOW_LIMITS,
+    }
+}
+
+fn exemption_flag(exemption: &Exemption) -> u64 {
+    match exemption {
+        Exemption::Network(_) => flag::ALLOW_NETS,
+        Exemption::Service(_) => flag::ALLOW_SERVICES,
+        Exemption::Flow(_) => flag::ALLOW_FLOWS,
+    }
+}
+
+fn check(request: &Request) -> Result<(), EnforceError> {
+    let limits = request.action == Action::RateLimit || matches!(request.target, Target::NewFlows(_));
+    if limits && request.limit == 0 {
+        return Err(EnforceError::Invalid("a limit needs limit_per_second of at least 1"));
+    }
+    if request.author == Author::Verdict && request.ttl_ms == 0 {
+        return Err(EnforceError::Invalid("a verdict needs a time to live"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
