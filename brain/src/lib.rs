@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod run;
 
+pub mod bench;
 pub mod bundle;
 pub mod class;
 pub mod events;

@@ -24,6 +24,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use subject::{Standing, Subject};
 
+/// Records that must agree before an address is named, whatever a single one weighs.
+const RECORDS: u32 = 2;
 /// Snapshots of one flow that must agree before it is dropped by itself.
 const FLOW_SNAPSHOTS: usize = 3;
 /// Packets that such a flow must have.
@@ -267,6 +269,7 @@ impl Case {
     fn names_address(&self, rule: &Rule, tally: &Tally, need: f64) -> bool {
         rule.action != ActionName::DropFlow
             && tally.score >= need
+            && tally.pieces >= RECORDS
             && tally.flows >= rule.min_flows
             && tally.sources >= rule.min_sources
     }

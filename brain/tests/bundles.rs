@@ -1,4 +1,5 @@
 //! Bundles that are missing, cut, tampered with, made for other features, or yield NaN: one clear line each.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ganglion_brain::bundle::{Bundle, Trust};
 use serde_json::{Value, json};

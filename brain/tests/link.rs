@@ -1,4 +1,5 @@
 //! The reflex arc over a real unix socket with the real ONNX Runtime.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

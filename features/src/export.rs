@@ -11,9 +11,9 @@ use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// First line of `meta.csv`.
+/// First line of `meta.csv`. `flow` is the same for all snapshots of a flow, `recording` counts from 0.
 pub const META_COLUMNS: &str = "time_us,kind,role,stage,reason,hook,protocol,initiator,responder,\
-                                initiator_port,responder_port,packets,flow";
+                                initiator_port,responder_port,packets,flow,recording";
 
 /// Writes the three files into a folder.
 pub struct Exporter {
@@ -21,6 +21,7 @@ pub struct Exporter {
     rows: BufWriter<File>,
     meta: BufWriter<File>,
     written: u64,
+    recordings: Vec<serde_json::Value>,
 }
 
 /// What was read of one recording.
@@ -42,7 +43,7 @@ impl Exporter {
         let rows = BufWriter::new(File::create(folder.join("rows.f32"))?);
         let mut meta = BufWriter::new(File::create(folder.join("meta.csv"))?);
         writeln!(meta, "{META_COLUMNS}")?;
-        Ok(Self { folder: folder.to_owned(), rows, meta, written: 0 })
+        Ok(Self { folder: folder.to_owned(), rows, meta, written: 0, recordings: Vec::new() })
     }
 
     /// Adds the rows of a recording, with a context of its own.
@@ -52,13 +53,15 @@ impl Exporter {
     pub fn add(&mut self, recording: &[u8]) -> io::Result<Added> {
         let mut context = Context::default();
         let mut added = Added { rows: 0, damage: None };
+        let number = self.recordings.len();
         let records = match Recording::open(recording) {
             Ok(records) => records,
             Err(error) => return Ok(Added { damage: Some(error), ..added }),
         };
+        let offset_us = records.boot_to_wall_offset_us();
         for record in records {
             match record {
-                Ok(record) => self.row(&context.observe(&record))?,
+                Ok(record) => self.row(&context.observe(&record), number)?,
                 Err(error) => {
                     added.damage = Some(error);
                     break;
@@ -66,14 +69,15 @@ impl Exporter {
             }
             added.rows += 1;
         }
+        self.recordings.push(serde_json::json!({ "rows": added.rows, "boot_to_wall_offset_us": offset_us }));
         Ok(added)
     }
 
-    /// Adds one row.
+    /// Adds one row of recording `number`.
     ///
     /// # Errors
     /// When a file can't be written.
-    pub fn row(&mut self, row: &Row) -> io::Result<()> {
+    pub fn row(&mut self, row: &Row, number: usize) -> io::Result<()> {
         for value in &row.values {
             self.rows.write_all(&value.to_le_bytes())?;
         }
@@ -87,7 +91,7 @@ impl Exporter {
         write!(self.meta, "{},{},{},{responder},", header.hook, meta.protocol, IpAddr::from(meta.initiator))?;
         writeln!(
             self.meta,
-            "{},{},{},{:016x}",
+            "{},{},{},{:016x},{number}",
             meta.initiator_port, meta.responder_port, meta.packets, meta.flow_hash
         )?;
         self.written += 1;
@@ -107,6 +111,7 @@ impl Exporter {
             "rows": self.written,
             "columns": COUNT,
             "digest": table::digest(),
+            "recordings": self.recordings,
             "features": names,
         });
         fs::write(self.folder.join("features.json"), format!("{about:#}\n"))?;

@@ -91,6 +91,14 @@ fn one_odd_flow_never_blocks_a_host() {
 }
 
 #[test]
+fn one_odd_record_never_blocks_a_host() {
+    for class in crate::class::ALL {
+        let decisions = feed(&mut policy(), [source(PEER, Role::Source, 100_000, S)], class);
+        assert!(decisions.is_empty(), "{class:?}");
+    }
+}
+
+#[test]
 fn one_flow_that_three_snapshots_agree_on_is_dropped_alone() {
     let mut policy = policy();
     let at = |stage, packets, t| flow(PEER, OWN, 80, stage, packets, S + t);

@@ -19,22 +19,22 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
 /// The sensor's own address.
-pub const OWN: &str = "198.18.1.1";
+pub(crate) const OWN: &str = "198.18.1.1";
 
 /// The test bundle.
-pub fn bundle() -> PathBuf {
+pub(crate) fn bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundle")
 }
 
 /// A running brain.
-pub struct Brain {
+pub(crate) struct Brain {
     folder: TempDir,
     end: oneshot::Sender<()>,
     task: JoinHandle<Result<(), BrainError>>,
 }
 
 impl Brain {
-    pub async fn start(change: impl FnOnce(&mut BrainConfig)) -> Self {
+    pub(crate) async fn start(change: impl FnOnce(&mut BrainConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = folder.path().join("brain.sock").display().to_string();
         let mut config = BrainConfig { listen, bundle: bundle(), ..BrainConfig::default() };
@@ -54,11 +54,11 @@ impl Brain {
         Self { folder, end, task }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("brain.sock")
     }
 
-    pub async fn client(&self) -> BrainClient<Channel> {
+    pub(crate) async fn client(&self) -> BrainClient<Channel> {
         let path = self.socket();
         let connect = tower::service_fn(move |_| {
             let path = path.clone();
@@ -68,7 +68,7 @@ impl Brain {
         BrainClient::new(channel)
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.end.send(()).unwrap();
         tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("ends in time").unwrap().unwrap();
         assert!(!self.folder.path().join("brain.sock").exists(), "the socket goes with the brain");
@@ -76,18 +76,18 @@ impl Brain {
 }
 
 /// A connected sensor.
-pub struct Sensor {
-    pub up: mpsc::Sender<SensorMessage>,
-    pub down: Streaming<BrainMessage>,
+pub(crate) struct Sensor {
+    pub(crate) up: mpsc::Sender<SensorMessage>,
+    pub(crate) down: Streaming<BrainMessage>,
     sequence: u64,
 }
 
 impl Sensor {
-    pub async fn connect(brain: &Brain) -> Self {
+    pub(crate) async fn connect(brain: &Brain) -> Self {
         Self::with_version(brain, record::VERSION.into()).await.unwrap()
     }
 
-    pub async fn with_version(brain: &Brain, record_version: u32) -> Result<Self, Status> {
+    pub(crate) async fn with_version(brain: &Brain, record_version: u32) -> Result<Self, Status> {
         let (up, receiver) = mpsc::channel(16);
         let hello = Hello {
             sensor_id: "test eth0".into(),
@@ -102,12 +102,12 @@ impl Sensor {
         Ok(Self { up, down, sequence: 0 })
     }
 
-    pub async fn next(&mut self) -> brain_message::Of {
+    pub(crate) async fn next(&mut self) -> brain_message::Of {
         let message = tokio::time::timeout(Duration::from_secs(10), self.down.message());
         message.await.expect("an answer in time").unwrap().expect("the stream is open").of.unwrap()
     }
 
-    pub async fn records(&mut self, count: u32, records: Vec<u8>) {
+    pub(crate) async fn records(&mut self, count: u32, records: Vec<u8>) {
         self.sequence += 1;
         let batch = RecordBatch { sequence: self.sequence, count, records: records.into(), drained_boot_ns: 0 };
         self.up.send(SensorMessage { of: Some(sensor_message::Of::Records(batch)) }).await.unwrap();
@@ -115,7 +115,7 @@ impl Sensor {
 }
 
 /// A SOURCE record about `addr` with `new` new flows to so many ports.
-pub fn source(addr: &str, role: Role, new: u32, time_us: u64) -> Vec<u8> {
+pub(crate) fn source(addr: &str, role: Role, new: u32, time_us: u64) -> Vec<u8> {
     let mut state = SourceState::ZERO;
     state.addr = Addr::from(addr.parse::<std::net::IpAddr>().unwrap());
     state.role = role as u8;
@@ -132,7 +132,7 @@ pub fn source(addr: &str, role: Role, new: u32, time_us: u64) -> Vec<u8> {
 }
 
 /// A FLOW record of an ended TCP flow.
-pub fn flow(from: &str, port: u16, packets: u64, time_us: u64) -> Vec<u8> {
+pub(crate) fn flow(from: &str, port: u16, packets: u64, time_us: u64) -> Vec<u8> {
     let addr = |text: &str| Addr::from(text.parse::<std::net::IpAddr>().unwrap());
     let (key, is_a) = FlowKey::new(addr(from), addr(OWN), 40_000, port, 6, 0);
     let mut state = FlowState::ZERO;
