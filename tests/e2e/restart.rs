@@ -1,0 +1,71 @@
+//! Restart changes nothing: blocks and counters go on, whatever ends the sensor.
+
+use crate::harness::net::{ATTACKER, FRIEND};
+use crate::harness::traffic::{Flood, delivered};
+use crate::harness::{Agent, Net, eventually};
+
+use std::time::Duration;
+
+#[test]
+fn kill_9_under_attack_keeps_drops_going_and_a_restart_picks_everything_up() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &["--mode", "enforce"]);
+    agent.tell(&["block", "add", ATTACKER, "--ttl", "forever", "--reason", "flood"]);
+    agent.tell(&["block", "add", "198.18.7.0/24", "--ttl", "10m"]);
+    agent.tell(&["allow", "add", "198.18.9.0/24"]);
+    let flood = Flood::start(&net, ATTACKER);
+    eventually("the flood is dropped", Duration::from_secs(5), || agent.counter("drop_block") > 200);
+    let (dropped, seen) = (agent.counter("drop_block"), agent.counter("seen"));
+
+    agent.kill();
+    assert_eq!(delivered(&net, ATTACKER, 10), 0, "nobody is there, and the attacker is still dropped");
+    assert_eq!(delivered(&net, FRIEND, 10), 10);
+
+    let agent = Agent::start(&net, &["--mode", "enforce"]);
+    let block = agent.block(ATTACKER).expect("the block is known again");
+    assert!(block["remaining_ms"].is_null(), "for ever still: {block:#}");
+    assert!(block["dropped"].as_u64().unwrap() > dropped, "hits went on in between: {block:#}");
+    assert!(agent.block("198.18.7.0/24").is_some());
+    assert!(agent.json(&["allow", "list"]).as_array().unwrap().iter().any(|e| e["target"] == "198.18.9.0/24"));
+    assert!(agent.counter("seen") > seen, "counters went on, they did not begin anew");
+    assert_eq!(delivered(&net, ATTACKER, 3), 0);
+    drop(flood);
+    agent.assert_nothing_is_lost();
+}
+
+#[test]
+fn an_expired_block_does_not_block_with_userspace_dead() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &["--mode", "enforce"]);
+    agent.tell(&["block", "add", ATTACKER, "--ttl", "2s"]);
+    agent.kill();
+    assert_eq!(delivered(&net, ATTACKER, 3), 0);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(delivered(&net, ATTACKER, 3), 3);
+}
+
+#[test]
+fn a_clean_end_leaves_enforcement_and_detach_takes_it_off() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &["--mode", "enforce"]);
+    agent.tell(&["block", "add", ATTACKER]);
+    assert!(agent.stop().success());
+    assert!(!net.file("sensor.sock").exists(), "the socket goes with its sensor");
+    assert_eq!(delivered(&net, ATTACKER, 3), 0);
+
+    let mut detach = net.on_server(crate::harness::ganglion());
+    detach.args(["detach", "--interface", crate::harness::net::WATCHED, "--pin-dir"]).arg(net.pins());
+    let output = detach.output().unwrap();
+    assert!(output.status.success(), "{}", crate::harness::said(&output));
+    assert_eq!(delivered(&net, ATTACKER, 3), 3);
+}
+
+#[test]
+fn a_sensor_that_detaches_on_exit_leaves_nothing() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &["--mode", "enforce", "--detach-on-exit"]);
+    agent.tell(&["block", "add", ATTACKER]);
+    assert_eq!(delivered(&net, ATTACKER, 3), 0);
+    assert!(agent.stop().success());
+    assert_eq!(delivered(&net, ATTACKER, 3), 3);
+}
