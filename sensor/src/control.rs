@@ -14,7 +14,7 @@ pub(crate) use socket::bind;
 
 use crate::clock;
 use crate::config::Mode;
-use crate::core::{self, Core, VerdictError};
+use crate::core::{self, Age, Core, VerdictError};
 use crate::enforce::{Author, EnforceError, InForce};
 use crate::report::Snapshot;
 use crate::target::{Exemption, Target};
@@ -142,7 +142,7 @@ fn status(snapshot: Snapshot, core: &Core) -> v1::SensorStatus {
 impl sensor_server::Sensor for Control {
     async fn status(&self, _: Request<v1::SensorStatusRequest>) -> Result<Response<v1::SensorStatus>, Status> {
         let answer = in_background(&self.core, |core| {
-            let snapshot = core.snapshot().map_err(|e| Status::internal(e.to_string()))?;
+            let snapshot = core.snapshot(Age::Fresh).map_err(|e| Status::internal(e.to_string()))?;
             Ok(status(snapshot, core))
         });
         answer.await.map(Response::new)

@@ -16,7 +16,7 @@ use crate::gate::Origin;
 use crate::ledger::{Entry, Ledger};
 use crate::maps::{CounterMap, FlowTables};
 use crate::protect;
-use crate::report::{self, Live, ProgramCost, Snapshot};
+use crate::report::{self, Counters, Live, ProgramCost, Snapshot};
 use crate::sweep::Sweeper;
 use crate::target::{Exemption, Target, TargetError};
 
@@ -41,6 +41,17 @@ pub(crate) struct LiveAt {
     at: Instant,
     took: Duration,
     live: Live,
+    /// Read right after the walk: the packets' equation is about one moment.
+    counters: Counters,
+}
+
+/// How old a snapshot's view of the flow tables may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Not at all.
+    Fresh,
+    /// As old as the cost of a walk demands.
+    Cheap,
 }
 
 /// A walk over the tables may take 2 % of the time.
@@ -115,23 +126,23 @@ impl Core {
         refresh_protection(&mut self.rules(), &self.config);
     }
 
-    /// What the tables hold, not older than its cost allows.
-    pub(crate) fn live(&self) -> std::io::Result<Live> {
+    /// What the tables hold, and the counters of that moment.
+    fn live(&self, age: Age) -> Result<(Live, Counters), SnapshotError> {
         let mut cached = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = cached.as_ref().filter(|l| l.took > Duration::from_millis(10))
-            && last.at.elapsed() < last.took * WALK_REST
-        {
-            return Ok(last.live);
+        let good = |last: &&LiveAt| age == Age::Cheap && last.at.elapsed() < last.took * WALK_REST;
+        if let Some(last) = cached.as_ref().filter(good) {
+            return Ok((last.live, last.counters));
         }
         let at = Instant::now();
         let live = Live::count(&self.flows)?;
-        *cached = Some(LiveAt { at, took: at.elapsed(), live });
-        Ok(live)
+        let counters = self.counters.read()?;
+        *cached = Some(LiveAt { at, took: at.elapsed(), live, counters });
+        Ok((live, counters))
     }
 
     /// Everything at this moment. Walks the flow tables: not for a thread that must not wait.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
-        let live = self.live()?;
+    pub(crate) fn snapshot(&self, age: Age) -> Result<Snapshot, SnapshotError> {
+        let (live, counters_then) = self.live(age)?;
         let counters = self.counters.read()?;
         let rules = self.rules();
         let mut hits = [0u64; 3];
@@ -150,7 +161,7 @@ impl Core {
             enforcing,
             counters: ganglion_flow::Counter::ALL.iter().map(|c| (c.label(), report::value(&counters, *c))).collect(),
             ledger: Entry::ALL.iter().map(|e| (e.label(), self.ledger.get(*e))).collect(),
-            packets: report::packets(&counters, &live),
+            packets: report::packets(&counters_then, &live),
             records: report::records(&counters, &self.ledger),
             live,
             brain_connected: self.queue.as_ref().is_some_and(|q| q.is_connected()),

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::core::Core;
+use crate::core::{Age, Core};
 use crate::report::Snapshot;
 use names::{Kind, Metric};
 
@@ -109,7 +109,7 @@ pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<tokio::net::T
 
 async fn answer(State(core): State<Arc<Core>>) -> impl IntoResponse {
     let text = tokio::task::spawn_blocking(move || {
-        let snapshot = core.snapshot().map_err(|e| e.to_string())?;
+        let snapshot = core.snapshot(Age::Cheap).map_err(|e| e.to_string())?;
         render(&snapshot).map_err(|e| e.to_string())
     });
     let plain = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

@@ -9,7 +9,7 @@ use ganglion_flow::Reason;
 use tokio::sync::watch;
 
 use super::{Sensor, SensorError};
-use crate::core::Core;
+use crate::core::{Age, Core};
 use crate::drain::{DISK_QUEUE, Drain, Outlets};
 use crate::sweep::Stop;
 use crate::uplink::{Endpoint, Uplink};
@@ -176,7 +176,7 @@ fn flush(core: &Core, folder: &std::path::Path) {
 
 /// The last report: both equations. With `detach_on_exit` the pins go with it.
 fn say_goodbye(core: &Core, folder: &std::path::Path) {
-    match core.snapshot() {
+    match core.snapshot(Age::Fresh) {
         Ok(s) => tracing::info!(
             packets = s.packets.left,
             packets_difference = s.packets.difference(),
