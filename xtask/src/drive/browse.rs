@@ -23,7 +23,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut rng = rng(args.seed, "browse", 0);
-    let agent = format!("Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0", rng.random_range(100..140));
+    let agent =
+        format!("Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0", rng.random_range(100..140));
     let mut client = Client::new(super::address(&args.server)?, 80, &agent);
     for page in 0..args.pages {
         if page > 0 {

@@ -56,7 +56,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
 fn query(rng: &mut impl Rng) -> Vec<u8> {
     const NAMES: [&str; 6] = ["www", "mail", "cdn", "api", "files", "info"];
     let first = NAMES.get(rng.random_range(0..NAMES.len())).copied().unwrap_or("www");
-    let name = if rng.random_ratio(1, 3) { format!("h{}.{first}", rng.random_range(0..5000)) } else { first.to_owned() };
+    let name =
+        if rng.random_ratio(1, 3) { format!("h{}.{first}", rng.random_range(0..5000)) } else { first.to_owned() };
     let kind: u16 = [1, 1, 28, 28, 16].get(rng.random_range(0..5)).copied().unwrap_or(1);
     let mut packet = rng.random::<u16>().to_be_bytes().to_vec();
     packet.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);

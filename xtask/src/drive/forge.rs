@@ -80,7 +80,8 @@ fn source(rng: &mut impl Rng) -> Ipv4Addr {
 
 fn packet(args: &Args, target: Ipv4Addr, payload: &[u8], rng: &mut impl Rng) -> Result<Vec<u8>> {
     let source = source(rng);
-    let ports = (rng.random_range(1024..=u16::MAX), if args.port == 0 { rng.random_range(1..=u16::MAX) } else { args.port });
+    let ports =
+        (rng.random_range(1024..=u16::MAX), if args.port == 0 { rng.random_range(1..=u16::MAX) } else { args.port });
     let (number, mut segment, checksum_at) = match args.protocol {
         Protocol::Syn => (6, syn(ports, rng), 16),
         Protocol::Udp => (17, udp(ports, payload)?, 6),

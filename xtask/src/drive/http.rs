@@ -55,7 +55,8 @@ impl Client {
             self.stream = Some(BufReader::new(stream));
         }
         let Some(stream) = self.stream.as_mut() else { bail!("no connection") };
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: www.lab.test\r\nUser-Agent: {}\r\nAccept: */*\r\n", self.agent);
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: www.lab.test\r\nUser-Agent: {}\r\nAccept: */*\r\n", self.agent);
         if !body.is_empty() {
             write!(head, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())?;
         }

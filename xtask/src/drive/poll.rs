@@ -24,7 +24,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let server = super::address(&args.server)?;
-    let mut clients: Vec<Client> = (0..args.connections.max(1)).map(|_| Client::new(server, 80, "poller/1.0")).collect();
+    let mut clients: Vec<Client> =
+        (0..args.connections.max(1)).map(|_| Client::new(server, 80, "poller/1.0")).collect();
     let mut pace = Pace::new(args.rate.min(3000), args.seconds.min(60));
     while pace.tick() {
         clients.rotate_left(1);

@@ -34,7 +34,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     // sshd wants /run/sshd, which only its service makes.
     let aside = Path::new("/mnt");
     bind(&args.dir, aside)?;
-    mount(Some("tmpfs"), Path::new("/run"), Some("tmpfs"), MsFlags::empty(), Some("mode=755")).context("an empty /run")?;
+    mount(Some("tmpfs"), Path::new("/run"), Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
+        .context("an empty /run")?;
     fs::create_dir_all("/run/sshd")?;
     fs::create_dir_all(&args.dir)?;
     change(Some(aside), &args.dir, MsFlags::MS_MOVE)?;

@@ -38,8 +38,22 @@ const XSS: [&str; 6] = [
 const TRAVERSAL: [&str; 4] = ["../", "..%2f", "%2e%2e/", "....//"];
 const FILES: [&str; 4] = ["etc/passwd", "etc/shadow", "proc/self/environ", "var/log/nginx/access.log"];
 const PATHS: [&str; 16] = [
-    "admin", "backup", "phpmyadmin", "wp-login.php", ".git/config", ".env", "config.php", "test", "old", "api/v1/users",
-    "server-status", "console", "uploads", "dump.sql", "cgi-bin/test.cgi", "login",
+    "admin",
+    "backup",
+    "phpmyadmin",
+    "wp-login.php",
+    ".git/config",
+    ".env",
+    "config.php",
+    "test",
+    "old",
+    "api/v1/users",
+    "server-status",
+    "console",
+    "uploads",
+    "dump.sql",
+    "cgi-bin/test.cgi",
+    "login",
 ];
 const ENDINGS: [&str; 6] = ["", ".bak", ".php", ".zip", "~", "/"];
 const USERS: [&str; 4] = ["admin", "root", "alice", "test"];
@@ -51,7 +65,9 @@ pub(super) fn request(kind: Kind, number: u64, rng: &mut impl Rng) -> Request {
             let page = ["search/", "api/item", "index.html"].get(rng.random_range(0..3)).copied().unwrap_or("search/");
             Request::Get(format!("/{page}?id={}&n={number}", escape(pick(&SQLI, rng))))
         }
-        Kind::Xss if number % 4 == 3 => Request::Post("/api/comment".to_owned(), format!("text={}", escape(pick(&XSS, rng)))),
+        Kind::Xss if number % 4 == 3 => {
+            Request::Post("/api/comment".to_owned(), format!("text={}", escape(pick(&XSS, rng))))
+        }
         Kind::Xss => Request::Get(format!("/search/?q={}", escape(pick(&XSS, rng)))),
         Kind::Traversal => {
             let up = pick(&TRAVERSAL, rng).repeat(rng.random_range(3..10));

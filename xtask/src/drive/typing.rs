@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         pause(Duration::from_millis(mean), &mut rng);
     }
     // Whatever was typed half may be waiting for input.
-    keyboard.write_all(b"\x03\x03\nexit\n")?;
+    keyboard.write_all(b"\x03\x03\nexit 0\n")?;
     drop(keyboard);
     let status = session.wait()?;
     if !status.success() && status.code() != Some(127) {

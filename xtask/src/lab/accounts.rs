@@ -35,7 +35,10 @@ pub(crate) fn create(dir: &Path) -> Result<()> {
         fs::write(etc.join(name), theirs + &line)?;
     }
     fs::set_permissions(etc.join("shadow"), fs::Permissions::from_mode(0o600))?;
-    fs::write(etc.join(PAM), "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n")?;
+    fs::write(
+        etc.join(PAM),
+        "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_permit.so\n",
+    )?;
     chown(&home, Some(NUMBER), Some(NUMBER))?;
     Ok(())
 }

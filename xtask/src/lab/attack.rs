@@ -47,6 +47,14 @@ pub(crate) struct AttackRun {
     pub(crate) cut: bool,
 }
 
+impl AttackRun {
+    /// Whether the tool itself went wrong. hping3 says 1 when nobody answers, which is not its fault.
+    pub(crate) fn failed(&self) -> bool {
+        let harmless = if self.tool == Tool::Hping3 { 1 } else { 0 };
+        !self.cut && self.exit.is_none_or(|code| code != 0 && code != harmless)
+    }
+}
+
 /// An attack that is under way. Dropped, it is stopped.
 #[derive(Debug)]
 pub(crate) struct RunningAttack {

@@ -186,7 +186,9 @@ impl Capture {
     fn start(range: &Range, file: Option<PathBuf>) -> Result<Self> {
         let Some(file) = file else { return Ok(Self(None)) };
         let mut command = range.command_in_server("tcpdump")?;
-        command.args(["-i", range.server()?.interface(), "-s", "200", "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(&file);
+        command
+            .args(["-i", range.server()?.interface(), "-s", "200", "-U", "--immediate-mode", "-Z", "root", "-w"])
+            .arg(&file);
         let group = Group::start(command, None)?;
         std::thread::sleep(Duration::from_millis(500));
         Ok(Self(Some(group)))

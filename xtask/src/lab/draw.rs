@@ -60,13 +60,12 @@ impl Draw {
     fn disjoint(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Between(low, high), Self::Between(from, to)) => high < from || to < low,
-            (Self::OneOf(list), other) | (other, Self::OneOf(list)) => {
-                !list.iter().any(|value| other.contains(value))
-            }
+            (Self::OneOf(list), other) | (other, Self::OneOf(list)) => !list.iter().any(|value| other.contains(value)),
         }
     }
 
     /// The smallest number that can come out, for checks on scenarios.
+    #[cfg(test)]
     pub(crate) fn smallest(&self) -> Option<u64> {
         match self {
             Self::Between(low, _) => Some(*low),
@@ -87,6 +86,7 @@ impl Draw {
     }
 }
 
+#[cfg(test)]
 impl Value {
     fn number(&self) -> Option<u64> {
         match self {
@@ -207,9 +207,8 @@ impl Settings {
 pub(crate) fn rng(seed: u64, name: &str, repetition: u64) -> ChaCha8Rng {
     // FNV-1a: small, and the same on every machine and with every compiler.
     let words = seed.to_le_bytes().into_iter().chain(repetition.to_le_bytes()).chain(name.bytes());
-    let hash = words.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = words
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     ChaCha8Rng::seed_from_u64(hash)
 }
 
@@ -232,9 +231,7 @@ mod tests {
 
     #[test]
     fn overlapping_splits_are_refused_with_their_place() {
-        let error = serde_yaml_ng::from_str::<BTreeMap<String, Setting>>(
-            "a: {same: 1}\nb: {train: 1..5, test: 5..9}",
-        );
+        let error = serde_yaml_ng::from_str::<BTreeMap<String, Setting>>("a: {same: 1}\nb: {train: 1..5, test: 5..9}");
         let text = error.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(text.contains("overlap") && text.contains("line 2"), "{text}");
     }

@@ -109,8 +109,8 @@ fn rounds(
             let run = range.run_attack(name, round)?;
             crate::stop::check()?;
             done += 1;
-            if run.exit.is_some_and(|code| code != 0) {
-                failed.push(format!("{name} #{round}: exit {}", run.exit.unwrap_or_default()));
+            if run.failed() {
+                failed.push(format!("{name} #{round}: exit {:?}", run.exit));
             }
             if let Some(sensor) = sensor.as_deref_mut() {
                 sensor.check()?;
@@ -173,7 +173,10 @@ fn report(args: &Args, report: &Report) -> Result<()> {
         println!("{}", serde_json::to_string(report)?);
         return Ok(());
     }
-    println!("{} attacks, {} benign sessions ({} failed)", report.attacks, report.benign.sessions, report.benign.failed);
+    println!(
+        "{} attacks, {} benign sessions ({} failed)",
+        report.attacks, report.benign.sessions, report.benign.failed
+    );
     println!("events:  {}", report.events.display());
     if report.records_bytes > 0 {
         println!("records: {} bytes compressed", report.records_bytes);

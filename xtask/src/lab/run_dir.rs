@@ -85,6 +85,11 @@ impl RunDir {
         self.path.join("log").join(format!("{name}.log"))
     }
 
+    /// Where a sensor of this run pins its programs and maps; goes away with the run.
+    pub(crate) fn pins(&self) -> PathBuf {
+        Path::new("/sys/fs/bpf").join(&self.id)
+    }
+
     /// Whether anything still needs this run.
     fn in_use(&self) -> bool {
         self.state().is_ok_and(|state| state.kept || started(state.pid) == state.started)
@@ -105,12 +110,17 @@ impl RunDir {
         for netns in &namespaces {
             output(Command::new("ip").args(["netns", "del", netns]))?;
         }
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("removing {}", self.path.display()))
+        for folder in [&self.pins(), &self.path] {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {}", folder.display()));
+                }
+                _ => {}
             }
-            _ => Ok(drop(fs::remove_dir(ROOT))),
         }
+        // Fails while other runs live in it.
+        let _others = fs::remove_dir(ROOT);
+        Ok(())
     }
 
     fn namespaces(&self) -> Vec<String> {
@@ -170,7 +180,8 @@ fn started(pid: u32) -> String {
 /// Kills until nobody is left: servers may fork while we look.
 fn end_processes_in(namespaces: &[String]) {
     let identity = |path: PathBuf| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let mut ours: HashSet<_> = namespaces.iter().filter_map(|name| identity(Path::new(NAMESPACES).join(name))).collect();
+    let mut ours: HashSet<_> =
+        namespaces.iter().filter_map(|name| identity(Path::new(NAMESPACES).join(name))).collect();
     // A namespace file that is not mounted, or the machine's own network, is never ours.
     for not_ours in ["/proc/self/ns/net", "/proc/1/ns/net"] {
         if let Some(id) = identity(not_ours.into()) {

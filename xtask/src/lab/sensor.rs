@@ -11,11 +11,10 @@ use anyhow::{Result, bail};
 use super::range::Range;
 use crate::process::Group;
 
-/// A sensor that observes and writes raw records. Dropped, it is killed.
+/// A sensor that observes and writes raw records. Dropped, it is killed; its pins go with the range.
 #[derive(Debug)]
 pub(crate) struct Sensor {
     group: Group,
-    pins: PathBuf,
     log: PathBuf,
 }
 
@@ -24,12 +23,14 @@ impl Sensor {
     pub(crate) fn record(range: &Range, binary: &Path, records: &Path) -> Result<Self> {
         let dir = range.dir();
         let control = dir.path.join("sensor.sock");
-        let pins = Path::new("/sys/fs/bpf").join(&dir.id);
+        let pins = dir.pins();
         let mut command: Command = range.command_in_server(&binary.to_string_lossy())?;
         command.args(["sensor", "--interface", range.server()?.interface(), "--mode", "observe"]);
-        command.arg("--record").arg(records).arg("--control").arg(&control).arg("--pin-dir").arg(&pins);
+        command.arg("--record").arg(records).arg("--control").arg(&control).arg("--pin-root").arg(&pins);
+        // Here nobody comes back to the pins: flows that still live become records at the end.
+        command.arg("--detach-on-exit");
         let log = dir.log("sensor");
-        let mut sensor = Self { group: Group::start(command, Some(&log))?, pins, log };
+        let mut sensor = Self { group: Group::start(command, Some(&log))?, log };
         let deadline = Instant::now() + Duration::from_secs(20);
         while !control.exists() {
             crate::stop::check()?;
@@ -71,7 +72,5 @@ impl Sensor {
 impl Drop for Sensor {
     fn drop(&mut self) {
         self.group.end(Duration::from_secs(2));
-        // Programs, maps and links stay pinned on purpose when a sensor ends: here nobody comes back.
-        let _never_pinned = std::fs::remove_dir_all(&self.pins);
     }
 }

@@ -12,7 +12,7 @@ use super::events::Direction;
 use super::host::{Host, Role};
 use super::range::Shared;
 use super::scenario::Kind;
-use super::services::BULK_PORTS;
+use super::services::{BULK_PORTS, DOMAIN};
 use super::site::{LARGE, PAGES, PICTURES};
 use crate::drive::SSH_OPTIONS;
 
@@ -48,7 +48,7 @@ pub(super) fn plan(shared: &Shared, host: &Host, kind: Kind, settings: &Settings
         }
         Kind::Scp => plan.scp(&mut files)?,
         Kind::Ftp => plan.ftp(&mut files)?,
-        Kind::Dns => plan.seeded("dns", &["queries", "pause_ms"])?,
+        Kind::Dns => plan.dns()?,
         Kind::Resolve => plan.seeded("dns", &["rate", "seconds"])?,
         Kind::Bulk => plan.bulk()?,
         Kind::Idle => plan.drive("idle", &["port", "seconds"])?,
@@ -122,10 +122,31 @@ impl Session<'_> {
         Ok((command, scheme))
     }
 
+    /// The first part of the large file, by curl or wget.
     fn download(&self) -> Result<Command> {
         let (mut command, scheme) = self.transfer()?;
-        let last = self.settings.number("size_kb")? * 1000 - 1;
-        command.args(["-r", &format!("0-{last}")]).arg(format!("{scheme}://{}{LARGE}", self.server.v4));
+        let range = format!("Range: bytes=0-{}", self.settings.number("size_kb")? * 1000 - 1);
+        if self.seed.is_multiple_of(3) {
+            command = self.host.command("wget");
+            command.args(["-q", "-O", "/dev/null", "--no-check-certificate", "--tries=1", "--timeout=10"]);
+            command.arg(format!("--limit-rate={}", self.settings.number("mbit")? * 125_000)).arg("--header").arg(range);
+        } else {
+            command.arg("-H").arg(range);
+        }
+        command.arg(format!("{scheme}://{}{LARGE}", self.server.v4));
+        Ok(command)
+    }
+
+    /// Look-ups with pauses by our own driver, or some in a row by dig.
+    fn dns(&self) -> Result<Command> {
+        if self.seed.is_multiple_of(2) {
+            return self.seeded("dns", &["queries", "pause_ms"]);
+        }
+        let mut command = self.host.command("dig");
+        command.args(["+short", "+tries=1", "+time=2", &format!("@{}", self.server.v4)]);
+        for number in 0..self.settings.number("queries")? {
+            command.args([format!("h{}.{DOMAIN}", self.seed.wrapping_add(number) % 5000), "A".to_owned()]);
+        }
         Ok(command)
     }
 
@@ -161,7 +182,11 @@ impl Session<'_> {
         let remote = format!("{USER}@{}:{name}", self.server.v4);
         let mut command = self.host.command("sshpass");
         command.args(["-p", PASSWORD, "scp", "-q"]).args(SSH_OPTIONS);
-        if up { command.arg(local).arg(remote) } else { command.arg(remote).arg(local) };
+        if up {
+            command.arg(local).arg(remote)
+        } else {
+            command.arg(remote).arg(local)
+        };
         Ok(command)
     }
 
@@ -169,7 +194,11 @@ impl Session<'_> {
         let (local, name, up) = self.file(files)?;
         let mut command = self.curl();
         command.args(["-u", &format!("{USER}:{PASSWORD}")]);
-        if up { command.arg("-T").arg(local) } else { command.args(["-o", "/dev/null"]) };
+        if up {
+            command.arg("-T").arg(local)
+        } else {
+            command.args(["-o", "/dev/null"])
+        };
         command.arg(format!("ftp://{}/{name}", self.server.v4));
         Ok(command)
     }

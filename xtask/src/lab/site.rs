@@ -31,7 +31,8 @@ pub(crate) fn create(dir: &Path) -> Result<()> {
         bytes
     };
     for page in 0..PAGES {
-        let mut text = format!("<!doctype html><title>Page {page}</title><link rel=stylesheet href=/static/style.css>\n");
+        let mut text =
+            format!("<!doctype html><title>Page {page}</title><link rel=stylesheet href=/static/style.css>\n");
         for line in 0..(page + 1) * 40 {
             writeln!(text, "<p>Line {line} of page {page}, as dull as the others on this page.</p>")?;
         }

@@ -75,11 +75,14 @@ pub(super) fn find_linker() -> Result<Option<Found>> {
     // A linker whose LLVM is gone does not start: that counts as missing.
     let version = output(Command::new(&path).arg("--version")).unwrap_or_default();
     let version = version.split_whitespace().nth(1).map(str::to_owned);
-    Ok(version.filter(|version| version == LINKER_VERSION).map(|version| Found { path: path.display().to_string(), version }))
+    Ok(version
+        .filter(|version| version == LINKER_VERSION)
+        .map(|version| Found { path: path.display().to_string(), version }))
 }
 
 pub(super) fn install_linker() -> Result<()> {
-    let missing: Vec<&str> = LLVM_PACKAGES.into_iter().filter(|name| !matches!(apt::version(name), Ok(Some(_)))).collect();
+    let missing: Vec<&str> =
+        LLVM_PACKAGES.into_iter().filter(|name| !matches!(apt::version(name), Ok(Some(_)))).collect();
     if !missing.is_empty() {
         apt::install(&missing)?;
     }
