@@ -188,6 +188,7 @@ impl TryFrom<RawScenario> for Scenario {
             return Err("6 to 99 attackers and at most 99 clients fit the range".to_owned());
         }
         for client in &raw.clients {
+            plain_name(&client.name)?;
             for kind in client.does.keys() {
                 if !raw.kinds.contains_key(kind) {
                     return Err(format!("client `{}` does `{}`, which is not described", client.name, kind.name()));
@@ -233,6 +234,7 @@ impl TryFrom<RawAttack> for Attack {
     type Error = String;
 
     fn try_from(raw: RawAttack) -> std::result::Result<Self, String> {
+        plain_name(&raw.name)?;
         same_names(&format!("attack `{}`", raw.name), &raw.settings, raw.tool.settings())?;
         let variants = raw.tool.variants();
         if !(variants.is_empty() && raw.variant.is_empty() || variants.contains(&raw.variant.as_str())) {
@@ -250,6 +252,15 @@ impl TryFrom<RawAttack> for Attack {
             settings: raw.settings,
         })
     }
+}
+
+/// Names become parts of namespaces and files.
+fn plain_name(name: &str) -> std::result::Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
+        return Err(format!("`{name}` is no name: small letters, digits and hyphens, at most 32"));
+    }
+    Ok(())
 }
 
 fn same_names(what: &str, ranges: &Ranges, wanted: &[&str]) -> std::result::Result<(), String> {
@@ -307,23 +318,19 @@ mod tests {
     #[test]
     fn two_benign_clients_are_faster_than_the_slowest_flood() -> Result<()> {
         let scenario = shipped()?;
-        let floods = scenario.attacks.iter().filter_map(|attack| match attack.tool {
-            Tool::Hping3 | Tool::Forge => {
-                let rate = attack.settings.get("rate")?;
-                rate.train.smallest().min(rate.test.smallest())
+        let ends: [fn(&Setting) -> Option<u64>; 2] = [|rate| rate.train.smallest(), |rate| rate.test.smallest()];
+        for smallest in ends {
+            let floods = scenario.attacks.iter().filter(|attack| matches!(attack.tool, Tool::Hping3 | Tool::Forge));
+            let slowest = floods.filter_map(|attack| smallest(attack.settings.get("rate")?)).min();
+            let slowest = slowest.context("no floods")?;
+            // A request and its acknowledgement are two packets; a megabit of full segments about 86.
+            for (kind, setting, packets) in [(Kind::Poll, "rate", 2), (Kind::Bulk, "mbit", 86)] {
+                let ranges = scenario.kinds.get(&kind).context("not described")?;
+                let rate = ranges.get(setting).and_then(smallest).context("no rate")? * packets;
+                assert!(rate > slowest, "{kind:?}: {rate} packets a second are not above {slowest}");
+                let only = |client: &Client| client.does.len() == 1 && client.does.contains_key(&kind);
+                assert!(scenario.clients.iter().any(only));
             }
-            _ => None,
-        });
-        let slowest = floods.min().context("no floods")?;
-        // A request and its acknowledgement are two packets; a megabit of full segments about 86.
-        let packets = |kind: Kind, setting: &str, per: u64| {
-            let draw = &scenario.kinds.get(&kind)?.get(setting)?.train;
-            draw.smallest().map(|number| number * per)
-        };
-        let fast = [(Kind::Poll, packets(Kind::Poll, "rate", 2)), (Kind::Bulk, packets(Kind::Bulk, "mbit", 86))];
-        for (kind, rate) in fast {
-            assert!(rate > Some(slowest), "{kind:?}: {rate:?} is not above {slowest}");
-            assert!(scenario.clients.iter().any(|client| client.does.len() == 1 && client.does.contains_key(&kind)));
         }
         Ok(())
     }
