@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use crate::exit::{Error, Result};
 
 /// Where the sensor listens.
-pub(crate) const CONTROL_SOCKET: &str = "/run/ganglion/control.sock";
+pub(crate) const CONTROL_SOCKET: &str = "/run/ganglion/sensor.sock";
 /// Where the brain listens.
 pub(crate) const BRAIN_SOCKET: &str = "/run/ganglion/brain.sock";
 

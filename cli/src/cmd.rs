@@ -2,14 +2,24 @@
 
 pub(crate) mod allow;
 pub(crate) mod block;
+pub(crate) mod brain;
+pub(crate) mod detach;
 pub(crate) mod events;
+pub(crate) mod features;
 pub(crate) mod flows;
 pub(crate) mod mode;
+pub(crate) mod model;
+pub(crate) mod run;
+pub(crate) mod sensor;
 pub(crate) mod status;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Code, Error, Result};
 
@@ -22,6 +32,48 @@ pub(crate) struct Ask {
     /// Answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Given by `ganglion run` to the processes it starts.
+#[derive(Debug, Args)]
+pub(crate) struct Supervision {
+    /// Process that this one ends with
+    #[arg(long, hide = true, value_name = "PID")]
+    supervisor: Option<i32>,
+}
+
+impl Supervision {
+    /// From here on this process ends when its supervisor does, even when that is killed.
+    pub(crate) fn begin(&self) -> Result<()> {
+        let Some(supervisor) = self.supervisor else { return Ok(()) };
+        set_pdeathsig(Signal::SIGTERM).map_err(std::io::Error::from)?;
+        if getppid().as_raw() != supervisor {
+            return Err(Error::Failed("the supervisor has ended".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Resolves with the first SIGTERM, SIGINT or SIGHUP.
+pub(crate) async fn stop_signal() {
+    tokio::select! {
+        () = received(SignalKind::terminate()) => {}
+        () = received(SignalKind::interrupt()) => {}
+        () = received(SignalKind::hangup()) => {}
+    }
+}
+
+async fn received(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Its default action then ends the process.
+        Err(error) => {
+            tracing::warn!(%error, ?kind, "this signal can't be handled");
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Prints a line; a reader that went away (`| head`) is no error.

@@ -72,6 +72,9 @@ pub(crate) enum Error {
         /// Its exit code.
         code: u8,
     },
+    /// A part of Ganglion failed; its message says why.
+    #[error("{0}")]
+    Failed(String),
     /// Everything else, with its causes.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -87,7 +90,7 @@ impl Error {
             Self::Refused(_) => Code::Refused.into(),
             Self::Partial { .. } => Code::Partial.into(),
             Self::Child { code, .. } => ExitCode::from(*code),
-            Self::Other(_) => Code::Failure.into(),
+            Self::Failed(_) | Self::Other(_) => Code::Failure.into(),
         }
     }
 }
@@ -100,7 +103,7 @@ impl From<tonic::Status> for Error {
             tonic::Code::FailedPrecondition => Self::Refused(message),
             tonic::Code::PermissionDenied => Self::Privilege(message),
             tonic::Code::Unavailable => Self::Unreachable(format!("the connection broke off: {message}")),
-            code => Self::Other(anyhow::anyhow!("{code}: {message}")),
+            code => Self::Failed(format!("{code}: {message}")),
         }
     }
 }

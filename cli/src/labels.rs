@@ -75,8 +75,7 @@ impl From<BlockAction> for Action {
 }
 
 /// Whether rules drop or only count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeName {
     /// Rules count what they would have dropped
     Observe,
@@ -90,12 +89,5 @@ impl From<ModeName> for Mode {
             ModeName::Observe => Self::Observe,
             ModeName::Enforce => Self::Enforce,
         }
-    }
-}
-
-impl ModeName {
-    /// As written on the command line.
-    pub(crate) fn as_str(self) -> &'static str {
-        mode(Mode::from(self) as i32)
     }
 }

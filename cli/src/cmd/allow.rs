@@ -106,7 +106,7 @@ async fn remove(args: Remove) -> Result {
         let name = show_allow(&allow);
         match sensor.remove_allow(RemoveAllowRequest { allow: Some(allow) }).await {
             Ok(answer) if answer.get_ref().removed => done.push(name),
-            Ok(_) => failures.push(Error::Other(anyhow::anyhow!("{name} is not exempt by an operator's entry"))),
+            Ok(_) => failures.push(Error::Failed(format!("{name} is not exempt by an operator's entry"))),
             Err(status) => failures.push(Error::from(status)),
         }
     }

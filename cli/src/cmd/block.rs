@@ -168,7 +168,7 @@ async fn remove(args: Remove) -> Result {
         let name = show_target(Some(&target));
         match sensor.remove_block(RemoveBlockRequest { target: Some(target) }).await {
             Ok(answer) if answer.get_ref().removed => done.push(name),
-            Ok(_) => failures.push(Error::Other(anyhow::anyhow!("{name} is not blocked"))),
+            Ok(_) => failures.push(Error::Failed(format!("{name} is not blocked"))),
             Err(status) => failures.push(Error::from(status)),
         }
     }

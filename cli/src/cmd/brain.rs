@@ -1,0 +1,117 @@
+//! `ganglion brain`: the half without privileges, in the foreground.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ganglion_brain::{BrainConfig, BrainError};
+
+use super::{Supervision, stop_signal};
+use crate::exit::{Code, Error, Result};
+
+const DEFAULT_FILE: &str = "/etc/ganglion/brain.yaml";
+
+/// What `ganglion brain` and `ganglion run` know of the brain.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "brain_options")]
+pub(crate) struct Options {
+    /// Settings of the brain (YAML) [default: /etc/ganglion/brain.yaml where there is one]
+    #[arg(long, value_name = "FILE")]
+    brain_config: Option<PathBuf>,
+    /// Folder with model.onnx and manifest.json
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
+    /// YAML that says which class at which confidence and evidence gets which action
+    #[arg(long, value_name = "FILE")]
+    playbook: Option<PathBuf>,
+    /// Serve the brain's Prometheus metrics at this address, as in 127.0.0.1:9472
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    brain_metrics: Option<SocketAddr>,
+}
+
+/// `ganglion brain`.
+#[derive(Debug, Args)]
+pub(crate) struct Brain {
+    /// Where sensors and readers connect: a path, or a loopback address and port
+    #[arg(long, value_name = "SOCK")]
+    listen: Option<String>,
+    #[command(flatten)]
+    options: Options,
+    /// Check settings, bundle and playbook, start nothing
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    supervision: Supervision,
+}
+
+impl Options {
+    /// File and command line together.
+    pub(crate) fn settings(&self) -> Result<BrainConfig> {
+        let file = self.brain_config.as_deref();
+        let mut config = match file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists())) {
+            Some(path) => read(path)?,
+            None => BrainConfig::default(),
+        };
+        if let Some(bundle) = &self.bundle {
+            config.bundle.clone_from(bundle);
+        }
+        config.playbook = self.playbook.clone().or(config.playbook);
+        config.metrics = self.brain_metrics.or(config.metrics);
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<BrainConfig> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::Usage(format!("can't read settings {}: {error}", path.display())))?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(BrainConfig::default());
+    }
+    serde_yaml_ng::from_str(&text).map_err(|error| Error::Usage(format!("settings {}: {error}", path.display())))
+}
+
+/// Runs the brain until a signal ends it.
+pub(crate) fn run(args: Brain) -> Result {
+    let mut config = args.options.settings()?;
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if args.check {
+        return check(&config);
+    }
+    args.supervision.begin()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(ganglion_brain::run(config, stop_signal())).map_err(failed)?;
+    Ok(Code::Ok)
+}
+
+fn failed(error: BrainError) -> Error {
+    match error {
+        BrainError::Playbook(error) => Error::Usage(error.to_string()),
+        other => Error::Failed(other.to_string()),
+    }
+}
+
+fn check(config: &BrainConfig) -> Result {
+    let bundle = ganglion_brain::describe(&config.bundle).map_err(|error| Error::Failed(error.to_string()))?;
+    if let Some(path) = &config.playbook {
+        ganglion_brain::playbook::Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
+    }
+    super::say(&format!("settings, playbook and bundle {} of the brain: good", bundle.id))?;
+    Ok(Code::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_settings_are_named_with_their_line() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("brain.yaml");
+        std::fs::write(&path, "listen: /run/b.sock\nbundel: /tmp\n").expect("file");
+        let options = Options { brain_config: Some(path), ..Options::default() };
+        let error = options.settings().expect_err("unknown key").to_string();
+        assert!(error.contains("`bundel`") && error.contains("line 2"), "{error}");
+    }
+}

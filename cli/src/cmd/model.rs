@@ -1,0 +1,34 @@
+//! `ganglion model show`: what a bundle is, after every check that the brain makes.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{say, say_json};
+use crate::exit::{Code, Error, Result};
+
+/// `ganglion model`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a bundle as the brain does, and show what it is
+    #[command(after_help = "Example:\n  ganglion model show /usr/local/lib/ganglion/models/live")]
+    Show {
+        /// Folder with model.onnx and manifest.json
+        bundle: PathBuf,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(command: Command) -> Result {
+    let Command::Show { bundle, json } = command;
+    let description = ganglion_brain::describe(&bundle).map_err(|error| Error::Failed(error.to_string()))?;
+    if json {
+        say_json(&serde_json::to_value(&description).map_err(anyhow::Error::from)?)?;
+    } else {
+        say(&description.to_string())?;
+    }
+    Ok(Code::Ok)
+}
