@@ -24,7 +24,8 @@ pub(crate) fn ganglion() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).current_dir(root()).args(["build", "--quiet", "--package", "ganglion"]).status();
+        let built =
+            Command::new(cargo).current_dir(root()).args(["build", "--quiet", "--package", "ganglion"]).status();
         assert!(built.unwrap().success(), "the binary does not build");
         // target/debug/deps/e2e-… → target/debug/ganglion
         let tests = std::env::current_exe().unwrap();

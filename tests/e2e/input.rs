@@ -1,7 +1,7 @@
 //! Bad input gets one clear line, the right exit code, and nothing is left behind.
 
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::harness::agent::sensor;
@@ -90,7 +90,8 @@ fn another_xdp_program_is_named_and_left_alone() {
     let first = Agent::start(&net, &[]);
     let mut second = net.on_server(ganglion());
     second.args(["sensor", "--interface", WATCHED, "--control"]).arg(net.file("second.sock"));
-    let pins = net.pins().with_extension("second");
+    // No dot: bpffs reserves names with dots.
+    let pins = PathBuf::from(format!("{}-second", net.pins().display()));
     second.arg("--pin-dir").arg(&pins).args(["--metrics", "127.0.0.1:9481"]);
     let output = second.output().unwrap();
     let _none = std::fs::remove_dir_all(&pins);
@@ -117,7 +118,7 @@ fn bundle(to: &Path) -> Option<()> {
 }
 
 /// The bundle that ships.
-pub(crate) fn shipped() -> Option<std::path::PathBuf> {
+pub(crate) fn shipped() -> Option<PathBuf> {
     let models = std::fs::read_dir(root().join("models")).ok()?;
     models.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.join("manifest.json").exists())
 }

@@ -4,40 +4,62 @@
 //! Lines for the harness (`cargo xtask test vm`) begin with `guest: `:
 //! `guest: ok NAME`, `guest: failed NAME: why`, and at the end `guest: done, N passed, N failed`.
 
+mod agent;
+mod checks;
+mod frames;
 mod machine;
 mod veth;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use checks::{CHECKS, Scene};
+use ganglion_sensor::config::Ingress;
 
-/// A check, and its name in the report.
-type Check = (&'static str, fn() -> Result<()>);
+/// What came of the checks.
+#[derive(Default)]
+struct Report {
+    passed: u32,
+    failed: u32,
+}
 
-const CHECKS: &[Check] = &[("veth", veth::check)];
+impl Report {
+    fn note<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.passed += 1;
+                println!("guest: ok {name}");
+                Some(value)
+            }
+            Err(error) => {
+                self.failed += 1;
+                println!("guest: failed {name}: {error:#}");
+                None
+            }
+        }
+    }
+}
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
         eprintln!("this is the init of a virtual machine; `cargo xtask test vm` boots it");
         return ExitCode::from(2);
     }
-    match machine::prepare() {
-        Ok(kernel) => println!("guest: kernel {kernel}"),
-        Err(error) => println!("guest: failed prepare: {error:#}"),
+    let mut report = Report::default();
+    if let Some(kernel) = report.note("prepare", machine::prepare()) {
+        println!("guest: kernel {kernel}");
+        run(&mut report, "xdp native", Ingress::Auto);
+        run(&mut report, "clsact", Ingress::Clsact);
     }
-    let (mut passed, mut failed) = (0, 0);
-    for (name, check) in CHECKS {
-        match check() {
-            Ok(()) => {
-                passed += 1;
-                println!("guest: ok {name}");
-            }
-            Err(error) => {
-                failed += 1;
-                println!("guest: failed {name}: {error:#}");
-            }
-        }
-    }
-    println!("guest: done, {passed} passed, {failed} failed");
+    println!("guest: done, {} passed, {} failed", report.passed, report.failed);
     machine::power_off()
+}
+
+/// All checks on a sensor that meets packets at this hook.
+fn run(report: &mut Report, hook: &'static str, ingress: Ingress) {
+    let Some(mut scene) = report.note(&format!("{hook}: load and attach"), Scene::open(hook, ingress)) else { return };
+    for (name, check) in CHECKS {
+        report.note(&format!("{hook}: {name}"), check(&mut scene));
+    }
+    report.note(&format!("{hook}: a clean end"), scene.close());
 }

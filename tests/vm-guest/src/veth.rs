@@ -1,10 +1,10 @@
 //! Pairs of interfaces, without the tools that an initramfs does not have.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result, ensure};
-use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 /// Both ends of a pair, up.
@@ -53,10 +53,19 @@ fn create(near: &str, far: &str) -> Result<()> {
     let peer = attribute(VETH_INFO_PEER, &[vec![0; 16], name(far)].concat());
     let info = [attribute(IFLA_INFO_KIND, b"veth\0"), attribute(IFLA_INFO_DATA, &peer)].concat();
     let body = [vec![0; 16], name(near), attribute(IFLA_LINKINFO, &info)].concat();
-    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    request(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body)
+}
+
+/// Removes an interface; its peer goes with it.
+pub(crate) fn remove(interface: &str) -> Result<()> {
+    request(libc::RTM_DELLINK, 0, &[vec![0; 16], name(interface)].concat())
+}
+
+fn request(kind: u16, flags: libc::c_int, body: &[u8]) -> Result<()> {
+    let flags = flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK;
     let mut message = Vec::new();
     message.extend((16 + body.len() as u32).to_ne_bytes());
-    message.extend(libc::RTM_NEWLINK.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
     message.extend((flags as u16).to_ne_bytes());
     message.extend([0; 8]);
     message.extend(body);
@@ -77,24 +86,39 @@ fn control_socket() -> Result<OwnedFd> {
     Ok(socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)
 }
 
-/// `ip link set NAME up`.
-pub(crate) fn set_up(interface: &str) -> Result<()> {
-    let socket = control_socket()?;
+fn interface_request(interface: &str) -> libc::ifreq {
     // SAFETY: an all-zero ifreq is valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes().take(libc::IFNAMSIZ - 1)) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    request
+}
+
+fn order(what: libc::Ioctl, mut request: libc::ifreq) -> Result<()> {
+    let socket = control_socket()?;
     // SAFETY: the kernel reads the request, which lives through the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw mut request) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error().into()) }
 }
 
-/// The machine can make a pair at all.
-pub(crate) fn check() -> Result<()> {
-    let pair = Pair::new("gv")?;
-    if_nametoindex(pair.near.as_str())?;
-    if_nametoindex(pair.far.as_str())?;
-    Ok(())
+/// `ip link set NAME up`.
+fn set_up(interface: &str) -> Result<()> {
+    let mut request = interface_request(interface);
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    order(libc::SIOCSIFFLAGS, request)
+}
+
+/// `ip addr add ADDRESS dev NAME`, with the netmask of its class.
+pub(crate) fn set_address(interface: &str, address: Ipv4Addr) -> Result<()> {
+    let mut request = interface_request(interface);
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: address.to_bits().to_be() },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: a sockaddr_in is made to stand in the place of a sockaddr; both have 16 bytes.
+    request.ifr_ifru.ifru_addr = unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+    order(libc::SIOCSIFADDR, request)
 }
