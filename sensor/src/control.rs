@@ -18,6 +18,7 @@ use crate::core::{self, Age, Core, VerdictError};
 use crate::enforce::{Author, EnforceError, InForce};
 use crate::report::Snapshot;
 use crate::target::{Exemption, Target};
+use crate::uplink::Reflex;
 
 /// The service behind the socket.
 pub(crate) struct Control {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
+use ganglion_flow::record;
 use ganglion_flow::rules::Action;
 use ganglion_proto::v1;
 
@@ -19,6 +20,7 @@ use crate::protect;
 use crate::report::{self, Counters, Live, ProgramCost, Snapshot};
 use crate::sweep::Sweeper;
 use crate::target::{Exemption, Target, TargetError};
+use crate::uplink::Reflex;
 
 /// A running sensor's common state.
 pub(crate) struct Core {
@@ -72,16 +74,7 @@ impl Core {
         self.enforcer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether rules drop.
-    pub(crate) fn mode(&self) -> v1::Mode {
-        match self.rules().mode() {
-            Mode::Enforce => v1::Mode::Enforce,
-            Mode::Observe => v1::Mode::Observe,
-        }
-    }
-
-    /// Turns a verdict into a rule and says what became of it.
-    pub(crate) fn verdict(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
+    fn carry_out(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
         let request = request(
             verdict.target.as_ref(),
             verdict.action(),
@@ -193,6 +186,34 @@ impl Core {
             })
         };
         attach::programs_in_use(&self.attached).into_iter().filter_map(cost).collect()
+    }
+}
+
+impl Reflex for Core {
+    fn hello(&self) -> v1::Hello {
+        v1::Hello {
+            sensor_id: self.config.sensor_id(),
+            record_version: u32::from(record::VERSION),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: self.mode().into(),
+            own_addresses: self.rules().own().iter().map(ToString::to_string).collect(),
+            boot_to_wall_offset_us: clock::boot_to_wall_offset_us(),
+        }
+    }
+
+    fn mode(&self) -> v1::Mode {
+        match self.rules().mode() {
+            Mode::Enforce => v1::Mode::Enforce,
+            Mode::Observe => v1::Mode::Observe,
+        }
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn verdict(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
+        self.carry_out(verdict)
     }
 }
 

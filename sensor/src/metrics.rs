@@ -2,7 +2,6 @@
 
 pub mod names;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -97,14 +96,10 @@ fn rows(s: &Snapshot) -> Vec<(&'static Metric, Vec<Row<'_>>)> {
 }
 
 /// Serves `/metrics` on a loopback address.
-pub(crate) async fn serve(core: Arc<Core>, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+pub(crate) async fn serve(core: Arc<Core>, listener: std::net::TcpListener) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let app = Router::new().route("/metrics", get(answer)).with_state(core);
     axum::serve(listener, app).await
-}
-
-/// Opens the port.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
-    tokio::net::TcpListener::bind(address).await
 }
 
 async fn answer(State(core): State<Arc<Core>>) -> impl IntoResponse {

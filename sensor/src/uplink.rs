@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ganglion_flow::record;
 use ganglion_proto::v1::brain_client::BrainClient;
-use ganglion_proto::v1::{BrainMessage, brain_message};
+use ganglion_proto::v1::{self, BrainMessage, Hello, brain_message};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -20,12 +20,24 @@ use tonic::{Code, Streaming};
 pub use endpoint::{Endpoint, EndpointError};
 use session::Session;
 
-use crate::core::Core;
 use crate::drain::{Batch, Queue};
+use crate::ledger::Ledger;
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_LAST: Duration = Duration::from_secs(2);
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
+
+/// What the link needs of the sensor.
+pub(crate) trait Reflex: Send + Sync {
+    /// The first message.
+    fn hello(&self) -> Hello;
+    /// Whether rules drop.
+    fn mode(&self) -> v1::Mode;
+    /// Userspace's half of the equations.
+    fn ledger(&self) -> &Ledger;
+    /// Turns a verdict into a rule and says what became of it.
+    fn verdict(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome;
+}
 
 /// Why a connection to the brain ended.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +59,7 @@ pub(crate) enum LinkError {
 
 /// The sensor's end of the link.
 pub(crate) struct Uplink {
-    pub(crate) core: Arc<Core>,
+    pub(crate) reflex: Arc<dyn Reflex>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) batches: UnboundedReceiver<Batch>,
     pub(crate) endpoint: Endpoint,
@@ -66,7 +78,7 @@ impl Uplink {
             let mut session = Session::new(sequence, held.take());
             let result = self.converse(&mut session).await;
             self.queue.set_connected(false);
-            session.abandon(&self.core.ledger);
+            session.abandon(self.reflex.ledger());
             sequence = session.sequence();
             held = session.take_held();
             let Err(error) = result else { return };
@@ -90,7 +102,7 @@ impl Uplink {
         let mut client = BrainClient::new(channel)
             .max_decoding_message_size(ganglion_proto::MAX_MESSAGE_BYTES)
             .max_encoding_message_size(ganglion_proto::MAX_MESSAGE_BYTES);
-        let outgoing = session.open(&self.core);
+        let outgoing = session.open(self.reflex.as_ref());
         let refused = |status: tonic::Status| LinkError::Refused(Box::new(status));
         let mut incoming =
             client.link(UnboundedReceiverStream::new(outgoing)).await.map_err(refused)?.into_inner();
@@ -109,14 +121,14 @@ impl Uplink {
             }
             tokio::select! {
                 message = incoming.message() => match message {
-                    Ok(Some(message)) => session.receive(message, &self.core),
+                    Ok(Some(message)) => session.receive(message, self.reflex.as_ref()),
                     Ok(None) => return Err(LinkError::Closed),
                     Err(status) => return Err(LinkError::Refused(Box::new(status))),
                 },
                 Some(batch) = session.next(&mut self.batches, &self.queue), if session.has_room() => {
                     session.send(batch, &mut self.batches, &self.queue);
                 }
-                _ = health.tick() => session.send_health(&self.core, &self.queue),
+                _ = health.tick() => session.send_health(self.reflex.as_ref(), &self.queue),
                 changed = self.closing.changed() => if changed.is_err() { return Ok(()) },
             }
         }
@@ -135,3 +147,6 @@ async fn welcome(incoming: &mut Streaming<BrainMessage>) -> Result<(), LinkError
         None => Err(LinkError::Closed),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,9 @@ pub struct Overrides {
     /// Interface to watch; may be given several times
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
+    /// Name of the pin folder [default: the first interface]
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// What the interface is
     #[arg(long, value_enum)]
     pub role: Option<Role>,
@@ -64,6 +67,7 @@ impl Overrides {
         if !self.interfaces.is_empty() {
             config.interfaces = self.interfaces;
         }
+        config.group = self.group.or(config.group.take());
         set(&mut config.role, self.role);
         set(&mut config.mode, self.mode.or(self.enforce.then_some(Mode::Enforce)));
         set(&mut config.ingress, self.ingress);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ganglion_flow::Reason;
 use tokio::sync::watch;
 
+use super::start::Doors;
 use super::{Sensor, SensorError};
 use crate::core::{Age, Core};
 use crate::drain::{DISK_QUEUE, Drain, Outlets};
@@ -40,23 +41,17 @@ impl Sensor {
     /// # Errors
     /// A part of the sensor died or can't start; enforcement goes on in the kernel.
     pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<(), SensorError> {
-        let listener = match self.core.config.metrics {
-            Some(address) => {
-                let listener = metrics::listen(address).await;
-                Some(listener.map_err(|source| SensorError::Metrics { address, source })?)
-            }
-            None => None,
-        };
         let (closing, closed) = watch::channel(false);
         let uplink = self.uplink(closed).map(|uplink| tokio::spawn(uplink.run()));
-        let Self { core, folder, ring, old_flows, control, recording, .. } = self;
+        let Self { core, folder, ring, old_flows, doors, _stats, batches: _ } = self;
+        let Doors { control, metrics, recording, _lock } = doors;
         let mut threads = start_threads(&core, ring, old_flows, recording)?;
         let (stop_control, control_stopped) = tokio::sync::oneshot::channel::<()>();
         let served = control::serve(Arc::clone(&core), control, async {
             let _dropped = control_stopped.await;
         });
         let mut served = tokio::spawn(served);
-        let metrics_task = listener.map(|listener| tokio::spawn(metrics::serve(Arc::clone(&core), listener)));
+        let metrics_task = metrics.map(|listener| tokio::spawn(metrics::serve(Arc::clone(&core), listener)));
         tracing::info!(sensor = core.config.sensor_id(), mode = ?core.config.mode, "running");
         let result = tokio::select! {
             () = shutdown => Ok(()),
@@ -90,7 +85,8 @@ impl Sensor {
         let queue = self.core.queue.clone()?;
         // Checked with the settings.
         let endpoint = Endpoint::parse(self.core.config.brain.as_deref()?).ok()?;
-        Some(Uplink { core: Arc::clone(&self.core), queue, batches, endpoint, closing })
+        let reflex = Arc::clone(&self.core) as Arc<dyn crate::uplink::Reflex>;
+        Some(Uplink { reflex, queue, batches, endpoint, closing })
     }
 }
 

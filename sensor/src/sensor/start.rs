@@ -1,6 +1,7 @@
 //! The privileged half: check, load, take over, attach, then drop the privileges.
 
 use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -32,10 +33,16 @@ pub struct Sensor {
     pub(super) ring: RingBuf<MapData>,
     pub(super) old_flows: OldFlows,
     pub(super) batches: Option<tokio::sync::mpsc::UnboundedReceiver<Batch>>,
-    pub(super) control: UnixListener,
-    pub(super) recording: Option<Writer>,
+    pub(super) doors: Doors,
     /// Statistics of programs are on while it is open.
     pub(super) _stats: Option<OwnedFd>,
+}
+
+/// What is opened before anything is loaded, so that a start that can't be finished changes nothing.
+pub(super) struct Doors {
+    pub(super) control: UnixListener,
+    pub(super) metrics: Option<TcpListener>,
+    pub(super) recording: Option<Writer>,
     /// One sensor per pin folder.
     pub(super) _lock: Flock<File>,
 }
@@ -55,7 +62,19 @@ impl Sensor {
         let control = control::bind(&config.control_socket)?;
         let recording =
             config.record.as_deref().map(|path| Writer::open(path, clock::boot_to_wall_offset_us())).transpose()?;
-        let started = Self::load(config, folder, &interfaces, control, recording, lock)?;
+        let metrics = config.metrics.map(bind_metrics).transpose()?;
+        let fresh = is_empty(&folder);
+        let doors = Doors { control, metrics, recording, _lock: lock };
+        let names = config.interfaces.clone();
+        let started = Self::load(config, folder.clone(), &interfaces, doors).inspect_err(|_| {
+            // What a start that failed made is of no use; what it found stays.
+            if fresh {
+                attach::detach(&folder, &names);
+                if let Err(error) = super::remove_pins(&folder) {
+                    tracing::warn!(%error, folder = %folder.display(), "pins of this start can't be removed");
+                }
+            }
+        })?;
         let keep = privileges::needed(&started.core.config, &started.core.attached);
         if !started.core.config.keep_privileges {
             privileges::drop_all_but(&keep).map_err(|e| SensorError::Privileges(e.to_string()))?;
@@ -67,9 +86,7 @@ impl Sensor {
         config: SensorConfig,
         folder: PathBuf,
         interfaces: &[Interface],
-        control: UnixListener,
-        recording: Option<Writer>,
-        lock: Flock<File>,
+        doors: Doors,
     ) -> Result<Self, SensorError> {
         let specs = layout::specs(&config.tables);
         let memory_bytes = layout::memory_bytes(&config.tables);
@@ -113,8 +130,17 @@ impl Sensor {
         };
         let core = Arc::new(core);
         let ring = loaded.records;
-        Ok(Self { core, folder, ring, old_flows, batches, control, recording, _stats: stats(), _lock: lock })
+        Ok(Self { core, folder, ring, old_flows, batches, doors, _stats: stats() })
     }
+}
+
+fn bind_metrics(address: SocketAddr) -> Result<TcpListener, SensorError> {
+    let listener = TcpListener::bind(address).and_then(|l| l.set_nonblocking(true).map(|()| l));
+    listener.map_err(|source| SensorError::Metrics { address, source })
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// One sensor per pin folder, whatever its control socket.

@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
-use ganglion_flow::record;
 use ganglion_proto::v1::{
-    BrainMessage, Hello, RecordBatch, SensorHealth, SensorMessage, brain_message, sensor_message,
+    BrainMessage, RecordBatch, SensorHealth, SensorMessage, brain_message, sensor_message,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::clock;
-use crate::core::Core;
+use super::Reflex;
 use crate::drain::{BATCH_BYTES, Batch, Queue};
 use crate::ledger::{Entry, Ledger};
 
@@ -33,18 +31,10 @@ impl Session {
     }
 
     /// Opens the stream with a hello.
-    pub(super) fn open(&mut self, core: &Core) -> UnboundedReceiver<SensorMessage> {
+    pub(super) fn open(&mut self, reflex: &dyn Reflex) -> UnboundedReceiver<SensorMessage> {
         let (sender, receiver) = unbounded_channel();
         self.outgoing = Some(sender);
-        let own_addresses = core.rules().own().iter().map(ToString::to_string).collect();
-        self.post(sensor_message::Of::Hello(Hello {
-            sensor_id: core.config.sensor_id(),
-            record_version: u32::from(record::VERSION),
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            mode: core.mode().into(),
-            own_addresses,
-            boot_to_wall_offset_us: clock::boot_to_wall_offset_us(),
-        }));
+        self.post(sensor_message::Of::Hello(reflex.hello()));
         receiver
     }
 
@@ -117,12 +107,12 @@ impl Session {
     }
 
     /// Acts on what the brain says.
-    pub(super) fn receive(&mut self, message: BrainMessage, core: &Core) {
+    pub(super) fn receive(&mut self, message: BrainMessage, reflex: &dyn Reflex) {
         match message.of {
             Some(brain_message::Of::Verdict(verdict)) => {
-                self.post(sensor_message::Of::Outcome(core.verdict(&verdict)));
+                self.post(sensor_message::Of::Outcome(reflex.verdict(&verdict)));
             }
-            Some(brain_message::Of::Judged(judged)) => self.judged(judged.sequence, &core.ledger),
+            Some(brain_message::Of::Judged(judged)) => self.judged(judged.sequence, reflex.ledger()),
             Some(brain_message::Of::Welcome(_)) | None => {}
         }
     }
@@ -143,11 +133,11 @@ impl Session {
         self.outgoing = None;
     }
 
-    pub(super) fn send_health(&self, core: &Core, queue: &Queue) {
+    pub(super) fn send_health(&self, reflex: &dyn Reflex, queue: &Queue) {
         self.post(sensor_message::Of::Health(SensorHealth {
-            records_shed: core.ledger.shed(),
+            records_shed: reflex.ledger().shed(),
             queue_depth: queue.depth(),
-            mode: core.mode().into(),
+            mode: reflex.mode().into(),
         }));
     }
 }
