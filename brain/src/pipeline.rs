@@ -85,3 +85,22 @@ impl Queue {
         self.sender.send(work).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_full_queue_refuses_is_counted() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (queue, works) = Queue::new(1, Arc::clone(&metrics));
+        let batch = |count| RecordBatch { count, ..RecordBatch::default() };
+        queue.batch(1, batch(5)).await;
+        queue.batch(1, batch(7)).await;
+        assert_eq!((metrics.received.get(), metrics.queued.get()), (12, 5));
+        assert_eq!(metrics.shed.with_label_values(&["queue_full"]).get(), 7);
+        drop(works);
+        queue.batch(1, batch(3)).await;
+        assert_eq!(metrics.shed.with_label_values(&["stopping"]).get(), 3);
+    }
+}

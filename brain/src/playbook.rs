@@ -84,6 +84,8 @@ pub struct Rule {
     pub min_flows: u32,
     /// Distinct initiators that must agree (destination rules).
     pub min_sources: u32,
+    /// Share of the subject's flows of late that must speak against it, 0 to 1.
+    pub min_share: f64,
     /// What is asked of the sensor.
     pub action: ActionName,
     /// Whether one flow with enough snapshots is dropped by itself.

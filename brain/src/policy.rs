@@ -4,9 +4,10 @@
 //! apart, which protect an own address). One odd flow never names a host: an address takes several distinct
 //! flows; a single flow that keeps being judged the same is dropped by itself.
 
-mod benign;
+mod case;
 mod decision;
 mod evidence;
+mod fading;
 mod reason;
 mod subject;
 
@@ -14,22 +15,23 @@ pub use decision::Decision;
 
 use crate::model::Scores;
 use crate::playbook::{ActionName, Playbook, Rule};
-use benign::Benign;
+use case::Case;
 use decision::{Ids, Naming};
-use evidence::{Evidence, Piece, Tally};
+use fading::Fading;
 use ganglion_features::{Bounded, EventClock, Meta, Tick};
 use ganglion_flow::Addr;
+use ganglion_flow::packet::TCP;
 use ganglion_proto::v1::TrafficClass;
 use std::collections::HashSet;
 use std::sync::Arc;
 use subject::{Standing, Subject};
 
-/// Records that must agree before an address is named, whatever a single one weighs.
-const RECORDS: u32 = 2;
 /// Snapshots of one flow that must agree before it is dropped by itself.
 const FLOW_SNAPSHOTS: usize = 3;
 /// Packets that such a flow must have.
 const FLOW_PACKETS: u64 = 128;
+/// How sure the model must be of such a flow.
+const FLOW_CONFIDENCE: f32 = 0.9;
 
 /// What all policies of one brain share.
 #[derive(Clone, Debug)]
@@ -62,20 +64,9 @@ pub struct Policy {
     clock: EventClock,
     ids: Ids,
     cases: Bounded<(Addr, u16, usize), Case>,
-    benign: Bounded<(Addr, u16), Benign>,
+    benign: Bounded<(Addr, u16), Fading>,
     /// When the verdict on a flow ends, µs of event time.
     flows: Bounded<(u64, usize), u64>,
-}
-
-/// One subject under one rule.
-#[derive(Default)]
-struct Case {
-    evidence: Evidence,
-    raised: bool,
-    /// End of the verdict's time to live, µs of event time.
-    until_us: u64,
-    /// The last verdict, µs of event time.
-    verdict_us: Option<u64>,
 }
 
 /// A row, and what one rule sees in it.
@@ -154,10 +145,10 @@ impl Policy {
     }
 
     fn note_benign(&mut self, meta: &Meta, probabilities: &[f32]) {
-        if self.likeliest(probabilities) == Some(TrafficClass::Benign) && meta.established && meta.ended() {
+        if self.likeliest(probabilities) == Some(TrafficClass::Benign) && meta.ended() && is_mutual(meta) {
             let half_life_us = self.basis.playbook.benign.half_life_us;
             let now_us = self.clock.now_us();
-            self.benign.entry((meta.initiator, meta.domain), Benign::default).add(now_us, half_life_us);
+            self.benign.entry((meta.initiator, meta.domain), Fading::default).add(now_us, half_life_us);
         }
     }
 
@@ -184,108 +175,59 @@ impl Policy {
     fn weigh(&mut self, index: usize, rule: &Rule, seen: &Seen<'_>) -> Option<Decision> {
         let subject = subject::of(seen.meta, rule.subject, seen.class, &self.own)?;
         let now_us = self.clock.now_us();
-        let factor = self.factor(&subject, seen.meta);
+        let counts = self.basis.playbook.benign;
+        let benign = self.benign_flows(&subject, seen.meta, counts.half_life_us);
         let case = self.cases.entry((subject.addr, seen.meta.domain, index), Case::default);
-        case.fade(rule, now_us);
-        case.evidence.add(Piece::of(seen, now_us), rule.window_us);
-        let tally = case.evidence.tally(now_us, rule.window_us);
-        // More to raise a verdict than to keep it.
-        let need = if case.raised { rule.clear } else { rule.evidence * factor };
-        if case.names_address(rule, &tally, need) {
-            if !case.is_due(rule, now_us) {
+        let balance = case.add(rule, &counts, seen, benign, now_us);
+        let flow_alone = if case.names_address(rule, &balance) {
+            if !case.raise_when_due(rule, now_us) {
                 return None;
             }
-            case.raise(rule, now_us);
-            return Some(self.decide(rule, seen, &subject, &tally, need, false));
-        }
-        self.single_flow(index, rule, seen, &subject, need, &tally)
-    }
-
-    /// How many times the evidence of the rule this subject takes.
-    fn factor(&self, subject: &Subject, meta: &Meta) -> f64 {
-        let benign = self.basis.playbook.benign;
-        let score = match self.benign.get(&(subject.addr, meta.domain)) {
-            Some(known) if !subject.receives => known.score(self.clock.now_us(), benign.half_life_us),
-            _ => 0.0,
+            false
+        } else {
+            let snapshots = case.snapshots(rule, seen.meta, now_us);
+            if !self.drops_flow(index, rule, seen, snapshots) {
+                return None;
+            }
+            true
         };
-        (1.0 + score * benign.per_flow).min(benign.at_most.max(1.0))
-    }
-
-    /// Drops one flow that several snapshots agree on, when there is nothing else against its address.
-    fn single_flow(
-        &mut self,
-        index: usize,
-        rule: &Rule,
-        seen: &Seen<'_>,
-        subject: &Subject,
-        need: f64,
-        tally: &Tally,
-    ) -> Option<Decision> {
-        let is_flow = seen.meta.source.is_none();
-        if !rule.single_flow || !is_flow || seen.meta.packets < FLOW_PACKETS {
-            return None;
-        }
-        let now_us = self.clock.now_us();
-        let case = self.cases.get(&(subject.addr, seen.meta.domain, index))?;
-        if case.evidence.snapshots(seen.meta.flow_hash, now_us, rule.window_us) < FLOW_SNAPSHOTS {
-            return None;
-        }
-        let until_us = self.flows.entry((seen.meta.flow_hash, index), || 0);
-        if *until_us > now_us.saturating_add(rule.ttl_us / 10) {
-            return None;
-        }
-        *until_us = now_us.saturating_add(rule.ttl_us);
-        Some(self.decide(rule, seen, subject, tally, need, true))
-    }
-
-    fn decide(
-        &mut self,
-        rule: &Rule,
-        seen: &Seen<'_>,
-        subject: &Subject,
-        tally: &Tally,
-        need: f64,
-        flow_alone: bool,
-    ) -> Decision {
         let naming = Naming {
             id: self.ids.next(),
             bundle: &self.basis.bundle,
             action: if subject.standing == Standing::AlertOnly { ActionName::Alert } else { rule.action },
-            need,
             flow_alone,
         };
-        decision::make(rule, seen, subject, tally, naming)
+        Some(decision::make(rule, seen, &subject, &balance, naming))
     }
-}
 
-impl Case {
-    /// Closes the matter when too little is left of what was known before this record.
-    fn fade(&mut self, rule: &Rule, now_us: u64) {
-        if self.raised && self.evidence.tally(now_us, rule.window_us).score < rule.clear {
-            self.raised = false;
+    /// Benign flows of late from a subject; none count for those who receive.
+    fn benign_flows(&self, subject: &Subject, meta: &Meta, half_life_us: u64) -> f64 {
+        match self.benign.get(&(subject.addr, meta.domain)) {
+            Some(known) if !subject.receives => known.score(self.clock.now_us(), half_life_us),
+            _ => 0.0,
         }
     }
 
-    fn names_address(&self, rule: &Rule, tally: &Tally, need: f64) -> bool {
-        rule.action != ActionName::DropFlow
-            && tally.score >= need
-            && tally.pieces >= RECORDS
-            && tally.flows >= rule.min_flows
-            && tally.sources >= rule.min_sources
+    /// Whether one flow is to be dropped by itself: large enough, judged alike several times, not dropped yet.
+    fn drops_flow(&mut self, index: usize, rule: &Rule, seen: &Seen<'_>, snapshots: usize) -> bool {
+        let is_flow = seen.meta.source.is_none();
+        let is_sure = seen.confidence >= FLOW_CONFIDENCE && snapshots >= FLOW_SNAPSHOTS;
+        if !rule.single_flow || !is_flow || !is_sure || seen.meta.packets < FLOW_PACKETS {
+            return false;
+        }
+        let now_us = self.clock.now_us();
+        let until_us = self.flows.entry((seen.meta.flow_hash, index), || 0);
+        if *until_us > now_us.saturating_add(rule.ttl_us / 10) {
+            return false;
+        }
+        *until_us = now_us.saturating_add(rule.ttl_us);
+        true
     }
+}
 
-    /// Whether there is no verdict yet, or it nearly ends.
-    fn is_due(&self, rule: &Rule, now_us: u64) -> bool {
-        let nearly_over = self.until_us <= now_us.saturating_add(rule.ttl_us / 10);
-        let cool = self.verdict_us.is_none_or(|at| now_us.saturating_sub(at) >= rule.cooldown_us);
-        nearly_over && cool
-    }
-
-    fn raise(&mut self, rule: &Rule, now_us: u64) {
-        self.raised = true;
-        self.verdict_us = Some(now_us);
-        self.until_us = now_us.saturating_add(rule.ttl_us);
-    }
+/// Whether both ends meant it: a handshake for TCP, an answer elsewhere.
+fn is_mutual(meta: &Meta) -> bool {
+    if meta.protocol == TCP { meta.established } else { meta.answered }
 }
 
 #[cfg(test)]

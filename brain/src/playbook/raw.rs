@@ -100,6 +100,8 @@ struct RuleRaw {
     min_flows: u32,
     #[serde(default)]
     min_sources: u32,
+    #[serde(default = "a_quarter", deserialize_with = "share")]
+    min_share: f32,
     action: ActionName,
     #[serde(default)]
     single_flow: bool,
@@ -171,6 +173,7 @@ impl TryFrom<RuleRaw> for RuleChecked {
             window_us: raw.window.0,
             min_flows: raw.min_flows,
             min_sources: raw.min_sources,
+            min_share: raw.min_share.into(),
             action: raw.action,
             single_flow: raw.single_flow || raw.action == ActionName::DropFlow,
             ttl_us: raw.ttl.0,
@@ -265,6 +268,10 @@ fn source() -> SubjectName {
 
 fn two() -> u32 {
     2
+}
+
+fn a_quarter() -> f32 {
+    0.25
 }
 
 fn ten_seconds() -> Duration {

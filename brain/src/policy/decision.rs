@@ -1,6 +1,6 @@
 //! What goes out: a verdict for the sensor, an alert for people.
 
-use super::evidence::Tally;
+use super::case::Balance;
 use super::subject::Subject;
 use super::{Seen, reason};
 use crate::playbook::{ActionName, Rule};
@@ -27,14 +27,13 @@ pub(super) struct Naming<'a> {
     pub(super) id: String,
     pub(super) bundle: &'a str,
     pub(super) action: ActionName,
-    /// Evidence it took.
-    pub(super) need: f64,
     /// The target is one flow, not an address.
     pub(super) flow_alone: bool,
 }
 
-pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, tally: &Tally, naming: Naming<'_>) -> Decision {
-    let reason = reason::words(rule, seen, subject, tally, &naming);
+pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Balance, naming: Naming<'_>) -> Decision {
+    let tally = &balance.tally;
+    let reason = reason::words(rule, seen, subject, balance, &naming);
     let tuple = seen.meta.source.is_none().then(|| flow_tuple(seen.meta));
     let of = match &tuple {
         Some(tuple) if naming.flow_alone => target::Of::Flow(tuple.clone()),

@@ -1,6 +1,6 @@
 //! A verdict's reason in words, with the figures behind it.
 
-use super::evidence::Tally;
+use super::case::Balance;
 use super::subject::{Standing, Subject};
 use super::{Naming, Seen};
 use crate::class;
@@ -8,8 +8,8 @@ use crate::playbook::{Rule, SubjectName};
 use ganglion_features::Meta;
 use std::fmt::Write;
 
-pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, tally: &Tally, naming: &Naming<'_>) -> String {
-    let meta = seen.meta;
+pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Balance, naming: &Naming<'_>) -> String {
+    let (meta, tally) = (seen.meta, &balance.tally);
     let preposition = if rule.subject == SubjectName::Destination { "towards" } else { "from" };
     let mut text = format!("{} {preposition} {}", class::name(tally.class), subject.addr);
     if subject.addr == meta.responder && !subject.receives {
@@ -23,7 +23,7 @@ pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, tally: &Tal
             text,
             ": evidence {:.1} where {:.1} is needed, from {} records over {:.1} s",
             tally.score,
-            naming.need,
+            balance.need,
             tally.pieces,
             tally.span_us as f64 / 1e6
         )
@@ -31,7 +31,11 @@ pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, tally: &Tal
     if rule.subject == SubjectName::Destination {
         let _ = write!(text, ", {} sources", tally.sources);
     }
-    let _ = write!(text, ", {} flows; last: ", tally.flows);
+    let _ = write!(text, ", {} flows", tally.flows);
+    if balance.benign >= 1.0 {
+        let _ = write!(text, " beside {:.0} benign ones", balance.benign);
+    }
+    text.push_str("; last: ");
     last(&mut text, meta);
     if subject.standing == Standing::AlertOnly {
         text.push_str("; alert only, the sensor's own machine is involved");

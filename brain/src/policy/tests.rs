@@ -1,3 +1,4 @@
+use super::evidence::{Evidence, Piece};
 use super::*;
 use ganglion_features::{Context, Row};
 use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
@@ -184,6 +185,23 @@ fn benign_traffic_makes_a_verdict_dearer() {
     assert!(feed(&mut policy, records(), TrafficClass::PortScan).is_empty());
     let more = [128, 512].map(|new| source(PEER, Role::Source, new, 2 * S + u64::from(new)));
     assert_eq!(feed(&mut policy, more, TrafficClass::PortScan).len(), 1);
+}
+
+#[test]
+fn a_busy_client_is_not_judged_by_its_few_odd_flows() {
+    let mut policy = policy();
+    for i in 0..20_000u64 {
+        let class = if i % 100 == 0 { TrafficClass::Dos } else { TrafficClass::Benign };
+        let meta = flow(PEER, OWN, i as u16, Stage::End, 20, S + i * 1_000);
+        let decisions = policy.judge(&meta, &scores(class, 0.99, 0.0), 0);
+        assert!(decisions.is_empty(), "{}", decisions[0].alert.reason);
+    }
+    // What then turns against us is found all the same.
+    let turned = (0..40_000u64).find(|i| {
+        let meta = flow(PEER, OWN, *i as u16, Stage::End, 20, 21 * S + i * 1_000);
+        !policy.judge(&meta, &scores(TrafficClass::Dos, 0.99, 0.0), 0).is_empty()
+    });
+    assert!(turned.is_some_and(|flows| flows < 10_000), "{turned:?}");
 }
 
 #[test]

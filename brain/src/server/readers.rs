@@ -64,3 +64,32 @@ async fn feed(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::sync::broadcast;
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_how_many_it_missed() {
+        let (sender, queue) = broadcast::channel(2);
+        for sequence in 1..=10 {
+            sender.send(Arc::new(Event { sequence, ..Event::default() })).unwrap();
+        }
+        let (out, mut reader) = mpsc::channel(WAY);
+        let (_end, ending) = watch::channel(false);
+        let missed = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&missed);
+        let count = move |n| {
+            counter.fetch_add(n, Ordering::Relaxed);
+        };
+        let feeding = tokio::spawn(feed(Vec::new(), queue, out, ending, |_: &Event| true, count));
+        assert_eq!(reader.recv().await.unwrap().unwrap().of, Some(Of::Missed(8)));
+        assert_eq!(reader.recv().await.unwrap().unwrap().sequence, 9);
+        assert_eq!(reader.recv().await.unwrap().unwrap().sequence, 10);
+        drop(reader);
+        feeding.await.unwrap();
+        assert_eq!(missed.load(Ordering::Relaxed), 8);
+    }
+}

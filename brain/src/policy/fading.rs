@@ -1,13 +1,13 @@
-//! Established benign flows of an address, fading with time.
+//! A count of flows that fades with time.
 
 /// A count that halves over its half-life.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Benign {
+pub(super) struct Fading {
     score: f64,
     at_us: u64,
 }
 
-impl Benign {
+impl Fading {
     /// Adds one flow.
     pub(super) fn add(&mut self, now_us: u64, half_life_us: u64) {
         self.score = self.score(now_us, half_life_us) + 1.0;
@@ -27,10 +27,10 @@ mod tests {
 
     #[test]
     fn it_halves() {
-        let mut benign = Benign::default();
-        benign.add(0, 10);
-        benign.add(0, 10);
-        assert_eq!(benign.score(10, 10), 1.0);
-        assert_eq!(benign.score(0, 0), 2.0);
+        let mut count = Fading::default();
+        count.add(0, 10);
+        count.add(0, 10);
+        assert_eq!(count.score(10, 10), 1.0);
+        assert_eq!(count.score(0, 0), 2.0);
     }
 }
