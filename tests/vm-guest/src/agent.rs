@@ -42,7 +42,8 @@ impl Agent {
                 let ended = thread.join().map_err(|_| anyhow!("the sensor panicked"))?;
                 bail!("the sensor ended at once: {:#}", ended.err().context("without an error")?);
             }
-            if let Ok(client) = runtime.block_on(connect(socket.clone())) {
+            // The socket is there before the programs are: only an answer says that it runs.
+            if let Ok(client) = runtime.block_on(answering(socket.clone())) {
                 return Ok(Self { client, runtime, stop: Some(stop), thread: Some(thread) });
             }
             if Instant::now() > deadline {
@@ -84,6 +85,12 @@ impl Agent {
         let thread = self.thread.take().context("stopped twice")?;
         thread.join().map_err(|_| anyhow!("the sensor panicked"))?
     }
+}
+
+async fn answering(socket: PathBuf) -> Result<SensorClient<Channel>> {
+    let mut client = connect(socket).await?;
+    tokio::time::timeout(Duration::from_secs(5), client.status(SensorStatusRequest {})).await??;
+    Ok(client)
 }
 
 async fn connect(socket: PathBuf) -> Result<SensorClient<Channel>> {

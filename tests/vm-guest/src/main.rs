@@ -16,6 +16,9 @@ use anyhow::Result;
 use checks::{CHECKS, Scene};
 use ganglion_sensor::config::Ingress;
 
+/// Lines shown of a long error.
+const LAST_LINES: usize = 40;
+
 /// What came of the checks.
 #[derive(Default)]
 struct Report {
@@ -33,7 +36,13 @@ impl Report {
             }
             Err(error) => {
                 self.failed += 1;
-                println!("guest: failed {name}: {error:#}");
+                let text = format!("{error:#}");
+                println!("guest: failed {name}: {}", text.lines().next().unwrap_or_default());
+                // The verifier's log says at its end what was wrong.
+                let rest: Vec<_> = text.lines().skip(1).collect();
+                for line in rest.iter().skip(rest.len().saturating_sub(LAST_LINES)) {
+                    println!("guest: | {line}");
+                }
                 None
             }
         }
