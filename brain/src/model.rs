@@ -1,5 +1,5 @@
-//! One ONNX model, by the contract: in `features` f32[N, F]; out `probabilities` f32[N, C], `anomaly` f32[N],
-//! optionally `embedding` f32[N, D].
+//! One ONNX model, by the contract: in `features` (f32, N × F); out `probabilities` (f32, N × C), `anomaly`
+//! (f32, N), optionally `embedding` (f32, N × D).
 
 use crate::runtime::{self, RuntimeError};
 use ganglion_features::Row;

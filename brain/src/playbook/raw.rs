@@ -130,40 +130,7 @@ impl TryFrom<RuleRaw> for RuleChecked {
 
     fn try_from(raw: RuleRaw) -> Result<Self, String> {
         let clear = raw.clear.unwrap_or(raw.evidence / 2.0);
-        let limits = matches!(raw.action, ActionName::RateLimit | ActionName::LimitNewFlows);
-        let towards = raw.subject == SubjectName::Destination;
-        if raw.classes.is_empty() {
-            return Err("`classes` names no class".into());
-        }
-        if raw.classes.iter().any(|class| class.0 == TrafficClass::Benign) {
-            return Err("`classes` may not hold \"benign\": benign traffic gets no verdict".into());
-        }
-        if raw.classes.len() > 1 && raw.classes.iter().any(|class| class.0 == TrafficClass::Unknown) {
-            return Err("`classes` holds \"unknown\" beside others: give it a rule of its own".into());
-        }
-        if !(clear > 0.0 && clear < raw.evidence) {
-            return Err(format!("`clear` must lie between 0 and `evidence` ({})", raw.evidence));
-        }
-        if limits != (raw.limit_per_second > 0) {
-            return Err(format!(
-                "`limit_per_second` belongs to the limiting actions, and only there: action is \
-                                \"{}\", limit is {}",
-                raw.action.label(),
-                raw.limit_per_second
-            ));
-        }
-        if towards && !matches!(raw.action, ActionName::LimitNewFlows | ActionName::Alert) {
-            return Err("`action` of a rule on destinations is \"limit-new-flows\" or \"alert\"".into());
-        }
-        if !towards && raw.action == ActionName::LimitNewFlows {
-            return Err("`action` \"limit-new-flows\" needs `subject: destination`".into());
-        }
-        if raw.min_flows < 2 && !matches!(raw.action, ActionName::Alert | ActionName::DropFlow) {
-            return Err("`min_flows` must be 2 at least: one odd flow never blocks a host".into());
-        }
-        if raw.min_sources > MOST_SOURCES {
-            return Err(format!("`min_sources` may be {MOST_SOURCES} at most"));
-        }
+        sense(&raw, clear)?;
         Ok(Self(Rule {
             classes: raw.classes.iter().map(|class| class.0).collect(),
             subject: raw.subject,
@@ -181,6 +148,45 @@ impl TryFrom<RuleRaw> for RuleChecked {
             cooldown_us: raw.cooldown.0,
         }))
     }
+}
+
+/// Whether the keys of a rule go together.
+fn sense(raw: &RuleRaw, clear: f64) -> Result<(), String> {
+    let limits = matches!(raw.action, ActionName::RateLimit | ActionName::LimitNewFlows);
+    let towards = raw.subject == SubjectName::Destination;
+    if raw.classes.is_empty() {
+        return Err("`classes` names no class".into());
+    }
+    if raw.classes.iter().any(|class| class.0 == TrafficClass::Benign) {
+        return Err("`classes` may not hold \"benign\": benign traffic gets no verdict".into());
+    }
+    if raw.classes.len() > 1 && raw.classes.iter().any(|class| class.0 == TrafficClass::Unknown) {
+        return Err("`classes` holds \"unknown\" beside others: give it a rule of its own".into());
+    }
+    if !(clear > 0.0 && clear < raw.evidence) {
+        return Err(format!("`clear` must lie between 0 and `evidence` ({})", raw.evidence));
+    }
+    if limits != (raw.limit_per_second > 0) {
+        return Err(format!(
+            "`limit_per_second` belongs to the limiting actions, and only there: action is \
+                            \"{}\", limit is {}",
+            raw.action.label(),
+            raw.limit_per_second
+        ));
+    }
+    if towards && !matches!(raw.action, ActionName::LimitNewFlows | ActionName::Alert) {
+        return Err("`action` of a rule on destinations is \"limit-new-flows\" or \"alert\"".into());
+    }
+    if !towards && raw.action == ActionName::LimitNewFlows {
+        return Err("`action` \"limit-new-flows\" needs `subject: destination`".into());
+    }
+    if raw.min_flows < 2 && !matches!(raw.action, ActionName::Alert | ActionName::DropFlow) {
+        return Err("`min_flows` must be 2 at least: one odd flow never blocks a host".into());
+    }
+    if raw.min_sources > MOST_SOURCES {
+        return Err(format!("`min_sources` may be {MOST_SOURCES} at most"));
+    }
+    Ok(())
 }
 
 impl From<Playbook> for super::Playbook {

@@ -5,7 +5,7 @@ use crate::class;
 use ganglion_features::Meta;
 use ganglion_flow::key::mix;
 use ganglion_proto::v1::TrafficClass;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Pieces kept per subject; the oldest goes first.
 const PIECES: usize = 64;
@@ -63,6 +63,33 @@ pub(super) struct Tally {
     pub(super) span_us: u64,
 }
 
+/// Counts distinct numbers, as many as there are pieces, without an allocation.
+struct Distinct {
+    numbers: [u64; PIECES],
+    len: usize,
+}
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Self { numbers: [0; PIECES], len: 0 }
+    }
+}
+
+impl Distinct {
+    fn insert(&mut self, number: u64) {
+        if let Some(slot) = self.numbers.get_mut(self.len) {
+            *slot = number;
+            self.len += 1;
+        }
+    }
+
+    fn count(&mut self) -> u32 {
+        let numbers = &mut self.numbers[..self.len];
+        numbers.sort_unstable();
+        numbers.chunk_by(|a, b| a == b).count() as u32
+    }
+}
+
 /// The pieces of one subject, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
@@ -82,7 +109,7 @@ impl Evidence {
     /// Adds up what lies within the window.
     pub(super) fn tally(&self, now_us: u64, window_us: u64) -> Tally {
         let mut by_class = [0.0; class::ALL.len()];
-        let (mut flows, mut initiators) = (HashSet::new(), HashSet::new());
+        let (mut flows, mut initiators) = (Distinct::default(), Distinct::default());
         let (mut score, mut weights, mut confidence) = (0.0, 0.0, 0.0);
         let (mut pieces, mut by_record, mut sources, mut span_us) = (0, 0, 0, 0);
         for (piece, fade) in self.live(now_us, window_us) {
@@ -105,8 +132,8 @@ impl Evidence {
         Tally {
             score,
             pieces,
-            flows: by_record.max(flows.len() as u32),
-            sources: sources.max(initiators.len() as u32),
+            flows: by_record.max(flows.count()),
+            sources: sources.max(initiators.count()),
             confidence: if weights > 0.0 { (confidence / weights) as f32 } else { 0.0 },
             class: class::ALL[strongest],
             span_us,
