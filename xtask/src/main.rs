@@ -4,6 +4,7 @@
 //! it inside its namespaces.
 
 mod clock;
+mod demo;
 mod drive;
 mod lab;
 mod process;
@@ -26,6 +27,8 @@ struct Cli {
 enum Command {
     /// Install what is missing to run, develop or train
     Setup(setup::Args),
+    /// The whole reflex on one machine: build, attack, watch, report
+    Demo(demo::Args),
     /// The cyber range: real servers, real clients, real attack tools, in network namespaces
     Lab(lab::Args),
     /// Everything that can fail: lint, unit, kernel, end to end, an old kernel; the last line counts
@@ -38,6 +41,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Test(args) => test::run(&args),
         Command::Drive(args) => drive::run(args),

@@ -66,6 +66,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report::print(&needs, args.json)
 }
 
+/// Installs what is missing for `purpose`, asking first as the command does; says nothing when all is there.
+pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
+    let needs = needs::of(purpose);
+    if missing(&needs)?.is_empty() {
+        return Ok(());
+    }
+    run(&Args { purpose, yes: false, json: false })
+}
+
 fn missing(needs: &[Need]) -> Result<Vec<&Need>> {
     let mut missing = Vec::new();
     for need in needs {

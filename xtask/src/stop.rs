@@ -16,8 +16,7 @@ pub(crate) fn listen() -> Result<()> {
     }
     let flag = Arc::clone(FLAG.get_or_init(Arc::default));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&flag))
-            .with_context(|| format!("handling signal {signal}"))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag)).with_context(|| format!("handling signal {signal}"))?;
     }
     Ok(())
 }
