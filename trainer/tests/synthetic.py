@@ -24,6 +24,7 @@ FEATURES = (
 )
 HEADER = "time_us,kind,role,stage,reason,hook,protocol,initiator,responder,initiator_port,responder_port,packets,flow"
 SERVER, CLIENT, CLIENT_2, ATTACKER, CONTROL = "198.18.0.10", "198.18.1.11", "198.18.1.12", "198.19.1.11", "198.19.2.10"
+NETWORKS = ["198.18.0.0/22", "198.19.0.0/22"]
 S = 1_000_000
 CLASSES = {"Benign": 1, "DDoS": 2, "DoS": 3, "PortScan": 4, "Bot": 5, "BruteForce": 6, "Web": 7, "Infiltration": 9}
 
@@ -48,7 +49,9 @@ class Recording:
             {"name": f"host-{i}", "role": role, "v4": v4, "v6": f"2001:2::{i:x}"} for i, (role, v4) in enumerate(hosts)
         ]
         about = {"event": "range", "version": 1, "scenario": "range", "seed": seed, "split": split}
-        self.events.append({"boot_ns": 0, **about, "network": "198.18.0.0/15", "hosts": listed})
+        self.events.append(
+            {"boot_ns": 0, **about, "network": "198.18.0.0/15", "host_networks": NETWORKS, "hosts": listed}
+        )
 
     def attack(self, name: str, kind: str, start_s: float, end_s: float, **other: Any) -> None:  # noqa: ANN401
         """The two lines of an attack from the attacker on the server, unless `other` says otherwise."""

@@ -41,7 +41,8 @@ def test_forged_sources_are_those_where_nobody_lives(tmp_path: Path) -> None:
     made.flow(12.0, "10.0.0.1", SERVER)
     made.flow(12.0, ATTACKER, SERVER)
     made.flow(40.0, "198.18.77.1", SERVER)
-    assert labelled(made, tmp_path).label.tolist() == [DDOS, BENIGN, BENIGN, DROPPED, DROPPED]
+    made.flow(12.0, "198.18.0.1", SERVER)
+    assert labelled(made, tmp_path).label.tolist() == [DDOS, BENIGN, BENIGN, DROPPED, DROPPED, BENIGN]
 
 
 @pytest.mark.parametrize(("rule", "due"), [("benign", BENIGN), ("drop", DROPPED)])
@@ -121,8 +122,9 @@ def test_neighbour_discovery_of_an_attacker_is_no_attack(tmp_path: Path) -> None
 def test_benign_rows_know_their_session(tmp_path: Path) -> None:
     made = Recording()
     made.session("browse", CLIENT, 10, 20)
-    made.flow(15.0, CLIENT, SERVER)
-    made.flow(25.0, CLIENT, SERVER)
+    made.session("dns", CLIENT, 20.2, 22)
+    for at in (15.0, 20.1, 20.5, 25.0):
+        made.flow(at, CLIENT, SERVER)
     labels = labelled(made, tmp_path)
-    assert [labels.origins[origin] for origin in labels.origin] == ["browse", "other"]
+    assert [labels.origins[origin] for origin in labels.origin] == ["browse", "browse", "dns", "other"]
     assert np.all(labels.label == BENIGN)

@@ -14,6 +14,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ganglion_trainer.derived import F32, I64
 from ganglion_trainer.graph import ML_OPSET, OPSET
@@ -41,7 +42,8 @@ def fit(name: str, seed: int, x: F32, y: I64, weight: F64) -> Any:  # noqa: ANN4
     """A trained classifier; `x` is transformed already."""
     model = make(name, seed)
     weights = {"mlp__sample_weight": weight} if isinstance(model, Pipeline) else {"sample_weight": weight}
-    with warnings.catch_warnings():
+    # One thread of linear algebra: small matrices lose more in hand-overs than they win.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # The network stops after its epochs, settled or not.
         warnings.simplefilter("ignore")
         model.fit(x, y, **weights)

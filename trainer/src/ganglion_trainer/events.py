@@ -15,6 +15,9 @@ VERSION = 1
 _HOSTILE_ROLES = ("attacker", "control", "neighbour")
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 @dataclass(frozen=True)
 class Attack:
     """One run of an attack. Times in µs since boot; no end when the log breaks off."""
@@ -52,7 +55,9 @@ class Log:
     scenario: str
     seed: int
     split: str
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    network: Network
+    # Parts of it that no source is forged from.
+    host_networks: list[Network]
     hosts: dict[str, str]
     attacks: list[Attack]
     sessions: list[Session]
@@ -67,7 +72,8 @@ class Log:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return parsed in self.network and address not in self.hosts
+        inhabited = address in self.hosts or any(parsed in network for network in self.host_networks)
+        return parsed in self.network and not inhabited
 
 
 def read(path: Path) -> Log:
@@ -137,6 +143,7 @@ class _Reader:
             raise TrainerError(f"{where}: split {split!r}, train or test is due")
         try:
             network = ipaddress.ip_network(field(self.range, "network", str, where))
+            inhabited = [ipaddress.ip_network(part) for part in strings(self.range, "host_networks", where)]
         except ValueError as error:
             raise TrainerError(f"{where}: network: {error}") from error
         return Log(
@@ -144,6 +151,7 @@ class _Reader:
             field(self.range, "seed", int, where),
             split,
             network,
+            inhabited,
             hosts,
             sorted(self.attacks.values(), key=lambda attack: attack.start_us),
             sorted(self.sessions.values(), key=lambda session: session.start_us),

@@ -185,7 +185,8 @@ def _mixed(rows: _Rows, labels: Labels, log: Log) -> None:
 
 def _sessions(rows: _Rows, labels: Labels, log: Log) -> None:
     meta = rows.meta
-    for session in log.sessions:
+    # The latest first: a flow within the second after one session may well be the next one's.
+    for session in reversed(log.sessions):
         peers = rows.named(session.peers)
         inside = (rows.moment >= session.start_us - _SLACK_US) & (rows.moment <= session.end_us + _SESSION_US)
         other = rows.flow & peers[meta.responder]
