@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// The ganglion binary [default: target/release/ganglion]
     #[arg(long)]
     ganglion: Option<PathBuf>,
+    /// How hard to compress: 12 takes seconds; 19 saves a third and takes minutes
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=22))]
+    level: i32,
     /// No sensor: only the event log
     #[arg(long)]
     events_only: bool,
@@ -84,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     drop(range);
     progress.set_message("compressing");
-    let records_bytes = if args.events_only { 0 } else { compress(&records)? };
+    let records_bytes = if args.events_only { 0 } else { compress(&records, args.level)? };
     progress.finish_and_clear();
     report(args, &Report { seed: args.seed, split: args.split, attacks, failed, benign, records_bytes, events })
 }
@@ -150,17 +153,15 @@ fn default_binary() -> PathBuf {
     target.join("release/ganglion")
 }
 
-/// Tens of megabytes a second; 19 gains little and takes twenty times as long.
-const LEVEL: i32 = 12;
 /// The largest window that decoders take without being asked to.
 const WINDOW_LOG: u32 = 27;
 
 /// Replaces the raw records by `records.gnl.zst`; returns its size.
-fn compress(records: &Path) -> Result<u64> {
+fn compress(records: &Path, level: i32) -> Result<u64> {
     let to = records.with_extension("gnl.zst");
     let from = File::open(records).with_context(|| format!("opening {}", records.display()))?;
     let file = File::create(&to).with_context(|| format!("creating {}", to.display()))?;
-    let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+    let mut encoder = zstd::Encoder::new(file, level)?;
     // Records of a flood resemble each other over a long distance.
     encoder.long_distance_matching(true)?;
     encoder.window_log(WINDOW_LOG)?;
