@@ -84,7 +84,7 @@ fn due(key: &FlowKey, flow: &FlowState, now_us: u64) -> Option<Due> {
     if silent_us >= setting!(idle_us) {
         return Some(Due::End(Reason::Idle));
     }
-    if key.protocol == TCP && flow.bwd.packets == 0 && silent_us >= setting!(half_open_us) {
+    if key.protocol == TCP && flow.status & status::ESTABLISHED == 0 && silent_us >= setting!(half_open_us) {
         return Some(Due::End(Reason::HalfOpen));
     }
     if age_us >= setting!(active_us) {

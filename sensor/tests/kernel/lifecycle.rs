@@ -204,3 +204,15 @@ fn a_router_counts_where_packets_arrive() {
     kernel.assert_balanced();
     let _ = Addr::v4(0);
 }
+
+#[test]
+fn a_handshake_that_is_never_completed_ends_after_the_half_open_timeout() {
+    let mut kernel = Kernel::new();
+    kernel.xdp(&Tcp::to_server(40000, 80, SYN).build());
+    kernel.egress(&Tcp::to_client(40000, 80, SYN | ACK).build());
+    kernel.advance_us(11_000_000);
+    kernel.sweep();
+    let records = flows(kernel.records());
+    assert_eq!(records.iter().map(|r| r.header.reason).collect::<Vec<_>>(), [Reason::HalfOpen as u8]);
+    kernel.assert_balanced();
+}
