@@ -182,9 +182,13 @@ impl sensor_server::Sensor for Control {
 
     async fn list_blocks(&self, _: Request<v1::ListBlocksRequest>) -> Result<Response<v1::ListBlocksResponse>, Status> {
         let blocks = in_background(&self.core, |core| {
-            let mut all = core.rules().list();
-            all.sort_by(|(_, _, a), (_, _, b)| b.packets.cmp(&a.packets));
-            Ok(all.iter().map(|(target, in_force, hits)| block(target, in_force, hits)).collect())
+            let list = core.rules().list();
+            let slots: Vec<u32> = list.iter().map(|(_, in_force)| in_force.rule.slot).collect();
+            let hits = core.hits(&slots);
+            let mut all: Vec<v1::Block> =
+                list.iter().zip(hits).map(|((target, in_force), hits)| block(target, in_force, &hits)).collect();
+            all.sort_by_key(|block| std::cmp::Reverse(block.packets));
+            Ok(all)
         });
         Ok(Response::new(v1::ListBlocksResponse { blocks: blocks.await? }))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use ganglion_flow::record;
-use ganglion_flow::rules::Action;
+use ganglion_flow::rules::{Action, RuleHits};
 use ganglion_proto::v1;
 
 use crate::attach::{self, Attached};
@@ -110,7 +110,12 @@ impl Core {
             Err(error) => (v1::Outcome::Failed, Entry::Failed, error.to_string()),
         };
         self.ledger.add(entry, 1);
-        tracing::info!(id = verdict.id, ?outcome, detail, reason = verdict.reason, "verdict");
+        match outcome {
+            v1::Outcome::Enforced | v1::Outcome::WouldEnforce => {
+                tracing::debug!(id = verdict.id, ?outcome, reason = verdict.reason, "verdict");
+            }
+            _ => tracing::warn!(id = verdict.id, ?outcome, detail, reason = verdict.reason, "verdict"),
+        }
         v1::VerdictOutcome { verdict_id: verdict.id.clone(), outcome: outcome.into(), detail, applied_boot_ns }
     }
 
@@ -138,14 +143,15 @@ impl Core {
         let (live, counters_then) = self.live(age)?;
         let counters = self.counters.read()?;
         let rules = self.rules();
-        let mut hits = [0u64; 3];
-        for (_, _, hit) in rules.list() {
-            let parts = [hit.packets, hit.bytes, hit.dropped];
-            hits.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
-        }
+        let slots = rules.slots();
         let (blocks, exemptions) = (rules.len() as u64, rules.allowed().len() as u64);
         let enforcing = rules.mode() == Mode::Enforce;
         drop(rules);
+        let mut hits = [0u64; 3];
+        for hit in self.hits(&slots) {
+            let parts = [hit.packets, hit.bytes, hit.dropped];
+            hits.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        }
         let relaxed = std::sync::atomic::Ordering::Relaxed;
         Ok(Snapshot {
             sensor_id: self.config.sensor_id(),
@@ -172,6 +178,16 @@ impl Core {
                 self.sweeper.last_us.load(relaxed),
             ],
         })
+    }
+
+    /// What these slots matched; verdicts get the lock in between.
+    pub(crate) fn hits(&self, slots: &[u32]) -> Vec<RuleHits> {
+        let mut all = Vec::with_capacity(slots.len());
+        for portion in slots.chunks(256) {
+            let rules = self.rules();
+            all.extend(portion.iter().map(|slot| rules.hits(*slot)));
+        }
+        all
     }
 
     fn program_costs(&self) -> Vec<ProgramCost> {

@@ -218,7 +218,7 @@ impl<M: RuleMaps> Enforcer<M> {
         };
         if let Err(source) = self.maps.put(&target, &rule) {
             if !self.rules.contains_key(&target) {
-                self.slots.release(slot);
+                self.slots.release(slot, false);
             }
             return Err(EnforceError::map(&target, source));
         }
@@ -233,8 +233,10 @@ impl<M: RuleMaps> Enforcer<M> {
 
     fn new_slot(&mut self, target: &Target) -> Result<u32, EnforceError> {
         let slot = self.slots.take().ok_or(EnforceError::NoSlot(self.slots.len()))?;
-        if let Err(source) = self.maps.clear_slot(slot) {
-            self.slots.release(slot);
+        if self.slots.is_dirty(slot)
+            && let Err(source) = self.maps.clear_slot(slot)
+        {
+            self.slots.release(slot, false);
             return Err(EnforceError::map(target, source));
         }
         Ok(slot)
@@ -245,18 +247,19 @@ impl<M: RuleMaps> Enforcer<M> {
         let existed = self.maps.delete(target).map_err(|e| EnforceError::map(target, e))?;
         let known = self.rules.remove(target);
         if let Some(known) = &known {
-            self.slots.release(known.rule.slot);
+            let cleared = self.maps.clear_slot(known.rule.slot).is_ok();
+            self.slots.release(known.rule.slot, cleared);
             self.present.remove(rule_flag(target));
         }
         self.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(existed || known.is_some())
     }
 
-    /// Removes rules whose time is up. The kernel has stopped heeding them by itself.
-    pub(crate) fn expire(&mut self) -> usize {
+    /// Removes rules whose time is up, at most `most` of them. The kernel has stopped heeding them by itself.
+    pub(crate) fn expire(&mut self, most: usize) -> usize {
         let now = clock::monotonic_ns();
         let due = |r: &InForce| r.rule.expires_ns != FOR_EVER && r.rule.expires_ns.saturating_add(GRACE_NS) <= now;
-        let targets: Vec<Target> = self.rules.iter().filter(|(_, r)| due(r)).map(|(t, _)| *t).collect();
+        let targets: Vec<Target> = self.rules.iter().filter(|(_, r)| due(r)).map(|(t, _)| *t).take(most).collect();
         for target in &targets {
             if let Err(error) = self.remove(target) {
                 tracing::error!(%error, "an expired rule can't be removed; the kernel no longer heeds it");
@@ -369,10 +372,19 @@ impl<M: RuleMaps> Enforcer<M> {
         if self.settings.flags & flag::ENFORCE != 0 { Mode::Enforce } else { Mode::Observe }
     }
 
-    /// Rules in force, with what they matched.
-    pub(crate) fn list(&self) -> Vec<(Target, InForce, RuleHits)> {
-        let hits = |slot| self.maps.hits(slot).unwrap_or(<RuleHits as ganglion_flow::Wire>::ZERO);
-        self.rules.iter().map(|(t, r)| (*t, r.clone(), hits(r.rule.slot))).collect()
+    /// Rules in force.
+    pub(crate) fn list(&self) -> Vec<(Target, InForce)> {
+        self.rules.iter().map(|(t, r)| (*t, r.clone())).collect()
+    }
+
+    /// Slots in use.
+    pub(crate) fn slots(&self) -> Vec<u32> {
+        self.rules.values().map(|r| r.rule.slot).collect()
+    }
+
+    /// What a slot matched; nothing when it can't be read.
+    pub(crate) fn hits(&self, slot: u32) -> RuleHits {
+        self.maps.hits(slot).unwrap_or(<RuleHits as ganglion_flow::Wire>::ZERO)
     }
 
     /// One rule, with what it matched.

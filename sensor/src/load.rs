@@ -8,7 +8,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 
 use crate::layout::{self, Found, MapSpec};
 use crate::ledger::{self, Ledger};
-use crate::maps::{CounterMap, FlowTables, NetTable, RuleTables, SettingsMap, Table};
+use crate::maps::{CounterMap, FlowTables, HitTable, NetTable, RuleTables, SettingsMap, Table};
 use crate::sys::{self, SharedCounters};
 
 /// Why the kernel half can't be loaded.
@@ -128,7 +128,7 @@ fn rule_tables(ebpf: &mut Ebpf) -> Result<RuleTables, LoadError> {
         allow_nets: named("ALLOW_NETS", NetTable::new(take(ebpf, "ALLOW_NETS")?))?,
         allow_services: named("ALLOW_SERVICES", Table::new(take(ebpf, "ALLOW_SERVICES")?))?,
         allow_flows: named("ALLOW_FLOWS", Table::new(take(ebpf, "ALLOW_FLOWS")?))?,
-        hits: named("RULE_HITS", take(ebpf, "RULE_HITS")?.try_into())?,
+        hits: named("RULE_HITS", HitTable::new(take(ebpf, "RULE_HITS")?))?,
         rates: named("RULE_RATES", take(ebpf, "RULE_RATES")?.try_into())?,
     })
 }

@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray};
 use ganglion_flow::half_open::{HalfOpenSet, SET_LEN};
 use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits, RuleRate, ServiceKey};
 use ganglion_flow::settings::Settings;
 use ganglion_flow::{Addr, FlowKey, FlowState, Wire};
 
-use crate::sys::Walk;
+use crate::sys::{PerCpuEntry, Walk};
 use crate::target::Net;
 
 fn bytes<const N: usize>(value: &impl Wire) -> [u8; N] {
@@ -110,15 +110,33 @@ pub(crate) struct RuleTables {
     pub(crate) allow_nets: NetTable<u32, 4>,
     pub(crate) allow_services: Table<ServiceKey, u32, 24, 4>,
     pub(crate) allow_flows: Table<FlowKey, u32, 40, 4>,
-    pub(crate) hits: PerCpuArray<MapData, [u8; 32]>,
+    pub(crate) hits: HitTable,
     pub(crate) rates: Array<MapData, [u8; 16]>,
 }
 
-impl RuleTables {
+/// What each slot matched.
+pub(crate) struct HitTable {
+    map: MapData,
+    cpus: usize,
+}
+
+impl HitTable {
+    pub(crate) fn new(map: Map) -> Result<Self, MapError> {
+        let Map::PerCpuArray(map) = map else { return Err(MapError::InvalidMapType { map_type: 0 }) };
+        // The kernel copies this many bytes per CPU, whatever the buffer.
+        let size = map.info()?.value_size() as usize;
+        if size != RuleHits::LEN {
+            return Err(MapError::InvalidValueSize { size, expected: RuleHits::LEN });
+        }
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
+        Ok(Self { map, cpus })
+    }
+
     /// What a slot matched, over all CPUs.
-    pub(crate) fn slot_hits(&self, slot: u32) -> Result<RuleHits, MapError> {
+    pub(crate) fn sum(&self, slot: u32) -> Result<RuleHits, MapError> {
+        let mut entry = PerCpuEntry::new(RuleHits::LEN, self.cpus);
         let mut sum = RuleHits::ZERO;
-        for cpu in self.hits.get(&slot, 0)?.iter().filter_map(|bytes| RuleHits::get(bytes)) {
+        for cpu in entry.read(self.map.fd().as_fd(), slot)?.filter_map(RuleHits::get) {
             sum.packets += cpu.packets;
             sum.bytes += cpu.bytes;
             sum.dropped += cpu.dropped;
@@ -129,10 +147,15 @@ impl RuleTables {
         Ok(sum)
     }
 
+    fn clear(&self, slot: u32) -> Result<(), MapError> {
+        Ok(PerCpuEntry::new(RuleHits::LEN, self.cpus).write(self.map.fd().as_fd(), slot)?)
+    }
+}
+
+impl RuleTables {
     /// Makes a slot fit for another rule.
     pub(crate) fn clear_slot(&mut self, slot: u32) -> Result<(), MapError> {
-        let cpus = aya::util::nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
-        self.hits.set(slot, PerCpuValues::try_from(vec![[0; 32]; cpus])?, 0)?;
+        self.hits.clear(slot)?;
         self.rates.set(slot, bytes::<16>(&RuleRate::ZERO), 0)
     }
 }

@@ -9,6 +9,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_CREATE: libc::c_long = 28;
@@ -65,6 +67,49 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
     let fd = i32::try_from(result).map_err(io::Error::other)?;
     // SAFETY: the kernel just returned this descriptor to us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Element {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Values of one entry of a per-CPU array, one after the other, each at a multiple of eight bytes. aya reads the
+/// number of CPUs from /sys with every call, which is most of its cost.
+pub(crate) struct PerCpuEntry {
+    values: Vec<u8>,
+    stride: usize,
+}
+
+impl PerCpuEntry {
+    /// Room for values of `length` bytes on `cpus` CPUs, all zero.
+    pub(crate) fn new(length: usize, cpus: usize) -> Self {
+        let stride = length.next_multiple_of(8);
+        Self { values: vec![0; stride * cpus], stride }
+    }
+
+    fn element(&mut self, map: BorrowedFd<'_>, index: &u32) -> Element {
+        let (key, value) = (std::ptr::from_ref(index) as u64, self.values.as_mut_ptr() as u64);
+        Element { map_fd: fd_number(map), key, value, ..Element::default() }
+    }
+
+    /// Reads the entry; `map` must be a per-CPU array of this value length, on a machine with so many CPUs.
+    pub(crate) fn read(&mut self, map: BorrowedFd<'_>, index: u32) -> io::Result<impl Iterator<Item = &[u8]>> {
+        let mut attr = self.element(map, &index);
+        bpf(BPF_MAP_LOOKUP_ELEM, &mut attr)?;
+        Ok(self.values.chunks_exact(self.stride))
+    }
+
+    /// Writes the entry.
+    pub(crate) fn write(&mut self, map: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+        let mut attr = self.element(map, &index);
+        bpf(BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+    }
 }
 
 #[repr(C)]

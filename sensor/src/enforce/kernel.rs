@@ -65,7 +65,7 @@ impl RuleMaps for KernelRules {
     }
 
     fn hits(&self, slot: u32) -> Result<RuleHits, MapError> {
-        self.tables.slot_hits(slot)
+        self.tables.hits.sum(slot)
     }
 
     fn write_settings(&mut self, settings: &Settings) -> Result<(), MapError> {

@@ -3,12 +3,15 @@
 /// Which slots are free.
 pub(super) struct Slots {
     taken: Vec<bool>,
+    /// Cleared since this process started; clearing is dear, and done when a slot is given back.
+    clean: Vec<bool>,
     free: Vec<u32>,
 }
 
 impl Slots {
     pub(super) fn new(count: u32) -> Self {
-        Self { taken: vec![false; count as usize], free: (0..count).rev().collect() }
+        let none = vec![false; count as usize];
+        Self { taken: none.clone(), clean: none, free: (0..count).rev().collect() }
     }
 
     /// How many there are.
@@ -38,8 +41,16 @@ impl Slots {
         None
     }
 
-    /// Gives a slot back.
-    pub(super) fn release(&mut self, slot: u32) {
+    /// Whether a slot must be cleared before it is used.
+    pub(super) fn is_dirty(&self, slot: u32) -> bool {
+        !self.clean.get(slot as usize).is_some_and(|clean| *clean)
+    }
+
+    /// Gives a slot back, cleared or not.
+    pub(super) fn release(&mut self, slot: u32, cleared: bool) {
+        if let Some(clean) = self.clean.get_mut(slot as usize) {
+            *clean = cleared;
+        }
         if let Some(taken) = self.taken.get_mut(slot as usize)
             && std::mem::replace(taken, false)
         {
@@ -71,7 +82,7 @@ mod tests {
                     }
                 } else {
                     let slot = u32::from(which) % 32;
-                    slots.release(slot);
+                    slots.release(slot, true);
                     held.remove(&slot);
                 }
             }

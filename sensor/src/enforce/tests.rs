@@ -137,7 +137,7 @@ fn expired_rules_go_and_their_slots_return() {
     let mut e = enforcer(1);
     e.apply(request("198.18.0.5", 1, Author::Verdict)).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(30));
-    assert_eq!(e.expire(), 1);
+    assert_eq!(e.expire(10), 1);
     assert_eq!((e.len(), e.maps.rules.len()), (0, 0));
     e.apply(request("198.18.0.6", 1_000, Author::Verdict)).unwrap();
 }

@@ -19,6 +19,8 @@ use crate::{attach, control, metrics, recorder};
 /// How long the brain may take to judge what is left at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// Rules removed under one lock.
+const PORTION: usize = 64;
 /// Exemptions follow the machine every so many rounds.
 const REFRESH_ROUNDS: u32 = 40;
 
@@ -127,13 +129,25 @@ fn keep(core: &Core, stop: &Stop) {
     let mut round = 0;
     while !stop.wait(KEEP_EVERY) {
         round += 1;
-        let expired = core.rules().expire();
+        let expired = expire(core);
         core.rules().prove();
         if expired > 0 {
             tracing::info!(expired, "rules expired");
         }
         if round % REFRESH_ROUNDS == 0 {
             core.refresh_protection();
+        }
+    }
+}
+
+/// Removes what expired in small portions: verdicts wait for the lock.
+fn expire(core: &Core) -> usize {
+    let mut expired = 0;
+    loop {
+        let some = core.rules().expire(PORTION);
+        expired += some;
+        if some < PORTION {
+            return expired;
         }
     }
 }
