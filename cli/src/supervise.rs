@@ -1,6 +1,5 @@
 //! A child process that is kept running: started, watched, restarted with growing pauses, ended in order.
 
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::exit::{Error, Result};
 
-/// A process that ends earlier than this in its first run is not restarted: its settings are wrong.
+/// A process that gives up by itself earlier than this in its first run is not restarted: its settings are wrong.
 const SETTLED: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -78,7 +77,9 @@ impl Supervised {
                     let ended = child.wait().await;
                     let lived = since.elapsed();
                     match ended {
-                        Ok(status) if self.starts == 1 && lived < SETTLED => return self.gave_up(status),
+                        Ok(status) if self.starts == 1 && lived < SETTLED && status.code().is_some() => {
+                            return self.gave_up(status);
+                        }
                         Ok(status) => self.pause_after(&status.to_string(), lived),
                         Err(error) => self.pause_after(&error.to_string(), lived),
                     }
@@ -96,8 +97,8 @@ impl Supervised {
 
     fn gave_up(&mut self, status: ExitStatus) -> Error {
         self.state = State::Ended;
-        let code = status.code().or(status.signal().map(|signal| 128 + signal));
-        Error::Child { name: self.spec.name, code: code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).max(1) }
+        let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+        Error::Child { name: self.spec.name, code: code.max(1) }
     }
 
     fn pause_after(&mut self, why: &str, lived: Duration) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::harness::net::{ATTACKER, FRIEND, WATCHED};
 use crate::harness::traffic::{delivered, scan};
 use crate::harness::{Net, eventually, ganglion};
-use crate::input::shipped;
+use crate::input::a_bundle;
 
 struct Supervisor {
     child: Child,
@@ -25,7 +25,7 @@ impl Supervisor {
         let folder = net.file("run");
         // The brain's user must be able to reach the bundle.
         let bundle = net.file("bundle");
-        copy_for_everybody(&shipped().expect("a bundle ships in models/"), &bundle);
+        copy_for_everybody(&a_bundle(), &bundle);
         open_up(net.file("").as_path());
         let log = net.file("run.log");
         let mut command = net.on_server(ganglion());
@@ -74,7 +74,8 @@ impl Drop for Supervisor {
     }
 }
 
-fn copy_for_everybody(from: &Path, to: &Path) {
+/// A folder's files in a new one that everybody can read.
+pub(crate) fn copy_for_everybody(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
