@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::harness::net::{ATTACKER, FRIEND, WATCHED};
-use crate::harness::traffic::{delivered, scan};
+use crate::harness::traffic::{connect_scan, delivered};
 use crate::harness::{Net, eventually, ganglion};
 use crate::input::a_bundle;
 
@@ -121,7 +121,7 @@ fn a_scan_is_seen_judged_and_dropped() {
     let run = Supervisor::start(&net, &["--mode", "enforce"]);
     assert_eq!(delivered(&net, FRIEND, 10), 10);
     eventually("the scanner is dropped", Duration::from_secs(20), || {
-        scan(&net, ATTACKER, 1..1000);
+        connect_scan(&net, ATTACKER, 1..1000);
         delivered(&net, ATTACKER, 2) == 0
     });
     assert_eq!(delivered(&net, FRIEND, 10), 10, "and nobody else");

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::Net;
 use super::net::{SERVER, SERVER6, in_namespace};
 
@@ -50,6 +52,19 @@ pub(crate) fn scan(net: &Net, from: &str, ports: std::ops::Range<u16>) {
         let _refused = peer.send_to(b"?", SocketAddr::new(server, port));
         std::thread::sleep(Duration::from_micros(300));
     }
+}
+
+/// A connection attempt to each of `ports` ports of the server, as `nmap -sT` makes them.
+pub(crate) fn connect_scan(net: &Net, from: &str, ports: std::ops::Range<u16>) {
+    let (from, server) = (SocketAddr::new(from.parse().unwrap(), 0), server_of(from));
+    in_namespace(&net.world(), move || {
+        for port in ports {
+            let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).unwrap();
+            socket.bind(&from.into()).unwrap();
+            // A closed port refuses at once; a dropped attempt is not waited for.
+            let _refused = socket.connect_timeout(&SocketAddr::new(server, port).into(), Duration::from_millis(2));
+        }
+    });
 }
 
 /// Datagrams from one peer, about a thousand a second, until dropped.
