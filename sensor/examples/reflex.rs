@@ -53,7 +53,10 @@ impl Brain for Reflex {
     type LinkStream = Answers<BrainMessage>;
     type EventsStream = Answers<v1::Event>;
 
-    async fn link(&self, request: Request<tonic::Streaming<SensorMessage>>) -> Result<Response<Self::LinkStream>, Status> {
+    async fn link(
+        &self,
+        request: Request<tonic::Streaming<SensorMessage>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
         let mut incoming = request.into_inner();
         let (sender, receiver) = tokio::sync::mpsc::channel(1024);
         tokio::spawn(async move {

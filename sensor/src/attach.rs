@@ -50,7 +50,9 @@ pub enum AttachError {
         source: ProgramError,
     },
     /// No clsact filter.
-    #[error("clsact {direction} filter on {interface}: {message}; look at `tc filter show dev {interface} {direction}`")]
+    #[error(
+        "clsact {direction} filter on {interface}: {message}; look at `tc filter show dev {interface} {direction}`"
+    )]
     Clsact {
         /// The interface.
         interface: String,
@@ -76,7 +78,9 @@ pub enum AttachError {
         message: String,
     },
     /// Not a link that can be kept.
-    #[error("the kernel attached {program} to {interface} without a link, so that it can't be kept or replaced: {source}")]
+    #[error(
+        "the kernel attached {program} to {interface} without a link, so that it can't be kept or replaced: {source}"
+    )]
     NoLink {
         /// The program.
         program: &'static str,
@@ -120,7 +124,12 @@ impl Pins {
     pub(crate) fn new(folder: &Path, interface: &str) -> Self {
         let name = interface.replace('.', ":");
         let path = |hook: &str| folder.join(format!("link-{hook}-{name}"));
-        Self { xdp: path("xdp"), xdp_generic: path("generic"), tcx_ingress: path("ingress"), tcx_egress: path("egress") }
+        Self {
+            xdp: path("xdp"),
+            xdp_generic: path("generic"),
+            tcx_ingress: path("ingress"),
+            tcx_egress: path("egress"),
+        }
     }
 }
 

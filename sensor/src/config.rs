@@ -226,8 +226,8 @@ impl SensorConfig {
     /// # Errors
     /// Names key, line and column of what it does not understand.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         Self::from_yaml(&text, &path.display().to_string())
     }
 
@@ -251,7 +251,7 @@ impl SensorConfig {
     /// Name in events.
     pub fn sensor_id(&self) -> String {
         self.sensor_id.clone().unwrap_or_else(|| {
-            let host = nix::unistd::gethostname().map_or_else(|_| "localhost".into(), |h| h);
+            let host = nix::unistd::gethostname().unwrap_or_else(|_| "localhost".into());
             format!("{}:{}", host.to_string_lossy(), self.group())
         })
     }

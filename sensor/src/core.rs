@@ -75,12 +75,7 @@ impl Core {
     }
 
     fn carry_out(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
-        let request = request(
-            verdict.target.as_ref(),
-            verdict.action(),
-            verdict.limit_per_second,
-            Author::Verdict,
-        );
+        let request = request(verdict.target.as_ref(), verdict.action(), verdict.limit_per_second, Author::Verdict);
         let (mode, result) = match request {
             Ok(request) => {
                 let mut rules = self.rules();

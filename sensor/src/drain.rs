@@ -7,8 +7,8 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use aya::maps::{MapData, RingBuf};
 use bytes::{Bytes, BytesMut};
-use ganglion_flow::record::{self, FlowRecord};
 use ganglion_flow::Wire;
+use ganglion_flow::record::{self, FlowRecord};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc::UnboundedSender;

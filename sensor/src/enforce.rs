@@ -2,6 +2,8 @@
 //! entry, and answers with what became of it.
 
 mod kernel;
+mod present;
+mod rule;
 mod slots;
 
 use std::collections::{HashMap, HashSet};
@@ -12,11 +14,14 @@ use ganglion_flow::rules::{Action, Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
 
 pub(crate) use kernel::{KernelRules, of_limit};
+use present::{Present, exemption_flag, rule_flag};
+pub(crate) use rule::{Author, EnforceError, InForce, Request, RuleMaps};
+use rule::{author_of, check};
 use slots::Slots;
 
 use crate::clock;
 use crate::config::Mode;
-use crate::gate::{Gate, Origin, Refusal};
+use crate::gate::{Gate, Origin};
 use crate::target::{Exemption, Net, Target};
 
 /// Reasons are not in the kernel's maps.
@@ -24,70 +29,6 @@ const BEFORE: &str = "in force since before this start";
 const FOR_EVER: u64 = u64::MAX;
 /// An expired entry is removed a little later than the kernel, by its coarse clock, stops heeding it.
 const GRACE_NS: u64 = 20_000_000;
-
-/// The rule maps, as the enforcer uses them.
-pub(crate) trait RuleMaps: Send {
-    fn put(&mut self, target: &Target, rule: &Rule) -> Result<(), MapError>;
-    fn delete(&mut self, target: &Target) -> Result<bool, MapError>;
-    fn rules(&self) -> Result<Vec<(Target, Rule)>, MapError>;
-    fn exempt(&mut self, exemption: &Exemption, origin: u32) -> Result<(), MapError>;
-    fn unexempt(&mut self, exemption: &Exemption) -> Result<bool, MapError>;
-    fn exemptions(&self) -> Result<Vec<(Exemption, u32)>, MapError>;
-    fn clear_slot(&mut self, slot: u32) -> Result<(), MapError>;
-    fn hits(&self, slot: u32) -> Result<RuleHits, MapError>;
-    fn write_settings(&mut self, settings: &Settings) -> Result<(), MapError>;
-}
-
-/// Who asks for a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Author {
-    /// The brain.
-    Verdict,
-    /// A person.
-    Operator,
-}
-
-/// A rule as asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) target: Target,
-    pub(crate) action: Action,
-    /// 0 for ever.
-    pub(crate) ttl_ms: u64,
-    pub(crate) limit: u32,
-    pub(crate) class: u8,
-    pub(crate) reason: String,
-    pub(crate) verdict_id: String,
-    pub(crate) author: Author,
-}
-
-/// A rule in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InForce {
-    pub(crate) rule: Rule,
-    pub(crate) reason: String,
-    pub(crate) verdict_id: String,
-    pub(crate) author: Author,
-}
-
-/// Why a request did not become a rule.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum EnforceError {
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("{0}")]
-    Invalid(&'static str),
-    #[error("all {0} rule slots are taken; raise tables.rules or let blocks expire")]
-    NoSlot(u32),
-    #[error("the kernel's map refused {target}: {source}")]
-    Map { target: String, source: MapError },
-}
-
-impl EnforceError {
-    fn map(what: &impl std::fmt::Display, source: MapError) -> Self {
-        Self::Map { target: what.to_string(), source }
-    }
-}
 
 /// The desired state and the maps that carry it out.
 pub(crate) struct Enforcer<M> {
@@ -100,32 +41,6 @@ pub(crate) struct Enforcer<M> {
     present: Present,
     /// Exemptions changed since the rules' proofs were made.
     unproved: bool,
-}
-
-/// How many entries stand behind each flag of the settings.
-#[derive(Default)]
-struct Present([u32; 16]);
-
-impl Present {
-    fn count(&mut self, flag: u64) -> Option<&mut u32> {
-        self.0.get_mut(flag.trailing_zeros() as usize)
-    }
-
-    fn add(&mut self, flag: u64) {
-        if let Some(count) = self.count(flag) {
-            *count += 1;
-        }
-    }
-
-    fn remove(&mut self, flag: u64) {
-        if let Some(count) = self.count(flag) {
-            *count = count.saturating_sub(1);
-        }
-    }
-
-    fn flags(&self) -> u64 {
-        self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bit, _)| 1 << bit).sum()
-    }
 }
 
 impl<M: RuleMaps> Enforcer<M> {
@@ -146,7 +61,8 @@ impl<M: RuleMaps> Enforcer<M> {
         let exemptions = kept.into_iter().map(|(e, o)| (e, (Origin::from_number(o), String::new()))).collect();
         let mut present = Present::default();
         rules.keys().for_each(|target| present.add(rule_flag(target)));
-        let mut enforcer = Self { maps, settings, slots, rules, exemptions, own: HashSet::new(), present, unproved: true };
+        let mut enforcer =
+            Self { maps, settings, slots, rules, exemptions, own: HashSet::new(), present, unproved: true };
         enforcer.exemptions.keys().for_each(|e| enforcer.present.add(exemption_flag(e)));
         enforcer.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(enforcer)
@@ -222,8 +138,7 @@ impl<M: RuleMaps> Enforcer<M> {
             }
             return Err(EnforceError::map(&target, source));
         }
-        let in_force =
-            InForce { rule, reason: request.reason, verdict_id: request.verdict_id, author: request.author };
+        let in_force = InForce { rule, reason: request.reason, verdict_id: request.verdict_id, author: request.author };
         if self.rules.insert(target, in_force).is_none() {
             self.present.add(rule_flag(&target));
         }
@@ -332,7 +247,8 @@ impl<M: RuleMaps> Enforcer<M> {
 
     /// Makes the exemptions of one origin exactly `wanted`; those of other origins stay.
     pub(crate) fn sync(&mut self, origin: Origin, wanted: HashMap<Exemption, String>) -> Result<(), EnforceError> {
-        let gone = |(e, (o, _)): (&Exemption, &(Origin, String))| (*o == origin && !wanted.contains_key(e)).then_some(*e);
+        let gone =
+            |(e, (o, _)): (&Exemption, &(Origin, String))| (*o == origin && !wanted.contains_key(e)).then_some(*e);
         let stale: Vec<Exemption> = self.exemptions.iter().filter_map(gone).collect();
         for exemption in &stale {
             self.disallow(exemption)?;
@@ -429,40 +345,6 @@ impl<M: RuleMaps> Enforcer<M> {
         self.settings.flags = self.flags();
         self.maps.write_settings(&self.settings)
     }
-}
-
-/// Who made a rule found in a map. Limits do not carry their class; a person's would be renewed by one.
-fn author_of(target: &Target, rule: &Rule) -> Author {
-    let person = rule.class == 0 && !matches!(target, Target::NewFlows(_));
-    if person { Author::Operator } else { Author::Verdict }
-}
-
-fn rule_flag(target: &Target) -> u64 {
-    match target {
-        Target::Address(_) => flag::BLOCKS,
-        Target::Network(_) => flag::BLOCK_NETS,
-        Target::Flow(_) => flag::VERDICTS,
-        Target::NewFlows(_) => flag::NEW_FLOW_LIMITS,
-    }
-}
-
-fn exemption_flag(exemption: &Exemption) -> u64 {
-    match exemption {
-        Exemption::Network(_) => flag::ALLOW_NETS,
-        Exemption::Service(_) => flag::ALLOW_SERVICES,
-        Exemption::Flow(_) => flag::ALLOW_FLOWS,
-    }
-}
-
-fn check(request: &Request) -> Result<(), EnforceError> {
-    let limits = request.action == Action::RateLimit || matches!(request.target, Target::NewFlows(_));
-    if limits && request.limit == 0 {
-        return Err(EnforceError::Invalid("a limit needs limit_per_second of at least 1"));
-    }
-    if request.author == Author::Verdict && request.ttl_ms == 0 {
-        return Err(EnforceError::Invalid("a verdict needs a time to live"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -179,15 +179,14 @@ mod tests {
         }
 
         fn check(&self, target: Target) -> Result<(), Refusal> {
-            let nets = || self.exempt.keys().filter_map(|e| match e {
-                Exemption::Network(net) => Some(*net),
-                _ => None,
-            });
-            let gate = Gate {
-                own: &self.own,
-                exemption: &|e| self.exempt.get(e).copied(),
-                networks: &|| nets().collect(),
+            let nets = || {
+                self.exempt.keys().filter_map(|e| match e {
+                    Exemption::Network(net) => Some(*net),
+                    _ => None,
+                })
             };
+            let gate =
+                Gate { own: &self.own, exemption: &|e| self.exempt.get(e).copied(), networks: &|| nets().collect() };
             gate.check(&target)
         }
     }

@@ -227,7 +227,6 @@ pub(crate) struct Found {
     pub(crate) aside: Vec<Group>,
 }
 
-
 /// Compares the pins under `folder` with `specs` and sets aside what has another shape.
 pub(crate) fn reconcile(folder: &Path, specs: &[MapSpec]) -> Result<Found, LayoutError> {
     refuse_other_blocks(folder, specs)?;
@@ -269,8 +268,12 @@ fn open(path: &Path) -> Result<MapData, LayoutError> {
 }
 
 fn refuse_other_blocks(folder: &Path, specs: &[MapSpec]) -> Result<(), LayoutError> {
-    let bases: Vec<&str> =
-        specs.iter().filter(|s| s.group == Group::Blocks).filter_map(|s| s.pin.rsplit_once("-v")).map(|(b, _)| b).collect();
+    let bases: Vec<&str> = specs
+        .iter()
+        .filter(|s| s.group == Group::Blocks)
+        .filter_map(|s| s.pin.rsplit_once("-v"))
+        .map(|(b, _)| b)
+        .collect();
     for name in pins(folder) {
         let Some((base, layout)) = name.rsplit_once("-v") else { continue };
         if bases.contains(&base) && layout.parse() != Ok(BLOCKS_LAYOUT) {

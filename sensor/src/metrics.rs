@@ -61,17 +61,14 @@ fn rows(s: &Snapshot) -> Vec<(&'static Metric, Vec<Row<'_>>)> {
     let programs = |value: fn(&crate::report::ProgramCost) -> u64| -> Vec<Row<'static>> {
         s.programs.iter().map(|p| (vec![p.name], value(p))).collect()
     };
-        let equation = |e: &crate::report::Equation| e.difference().cast_unsigned();
+    let equation = |e: &crate::report::Equation| e.difference().cast_unsigned();
     vec![
         (&names::KERNEL, labelled(&s.counters)),
         (&names::LEDGER, labelled(&s.ledger)),
         (&names::SHED, shed),
         (&names::PACKETS_EQUATION, labelled(&s.packets.terms)),
         (&names::RECORDS_EQUATION, labelled(&s.records.terms)),
-        (
-            &names::DIFFERENCE,
-            vec![(vec!["packets"], equation(&s.packets)), (vec!["records"], equation(&s.records))],
-        ),
+        (&names::DIFFERENCE, vec![(vec!["packets"], equation(&s.packets)), (vec!["records"], equation(&s.records))]),
         (&names::LIVE_FLOWS, one(s.live.flows)),
         (&names::LIVE_HALF_OPEN, one(s.live.half_open)),
         (&names::BRAIN_CONNECTED, one(u64::from(s.brain_connected))),
@@ -83,7 +80,10 @@ fn rows(s: &Snapshot) -> Vec<(&'static Metric, Vec<Row<'_>>)> {
         (&names::HIT_BYTES, one(s.hits[1])),
         (&names::HIT_DROPPED, one(s.hits[2])),
         (&names::ENFORCING, one(u64::from(s.enforcing))),
-        (&names::ATTACHED, s.attached.iter().map(|a| (vec![a.interface.as_str(), a.ingress, a.egress, s.role], 1)).collect()),
+        (
+            &names::ATTACHED,
+            s.attached.iter().map(|a| (vec![a.interface.as_str(), a.ingress, a.egress, s.role], 1)).collect(),
+        ),
         (&names::PROGRAM_RUNS, programs(|p| p.run_count)),
         (&names::PROGRAM_TIME, programs(|p| p.run_time_ns)),
         (&names::PROGRAM_INSNS, programs(|p| p.verified_instructions)),

@@ -118,7 +118,8 @@ fn parse_link(answer: &[u8]) -> io::Result<LinkInfo> {
                 info.kind = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
             }
             IFLA_XDP => {
-                let attached = attributes(payload).any(|(k, v)| k == IFLA_XDP_ATTACHED && v.first().is_some_and(|m| *m != 0));
+                let attached =
+                    attributes(payload).any(|(k, v)| k == IFLA_XDP_ATTACHED && v.first().is_some_and(|m| *m != 0));
                 let id = attributes(payload).find(|(k, _)| *k == IFLA_XDP_PROG_ID).and_then(|(_, v)| u32_at(v, 0));
                 info.xdp_program = id.filter(|_| attached);
             }

@@ -35,7 +35,9 @@ pub enum PreflightError {
     #[error("this kernel has no type information in /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF=y")]
     NoBtf,
     /// The pins have no place.
-    #[error("{path} is not on a bpffs and mounting one at {mountpoint} failed ({source}): run `mount -t bpf bpf {mountpoint}`")]
+    #[error(
+        "{path} is not on a bpffs and mounting one at {mountpoint} failed ({source}): run `mount -t bpf bpf {mountpoint}`"
+    )]
     Bpffs {
         /// The pin root.
         path: PathBuf,
@@ -124,7 +126,7 @@ fn missing_capabilities(has: &dyn Fn(Capability) -> bool) -> Vec<&'static str> {
         (Capability::CAP_NET_ADMIN, "CAP_NET_ADMIN (attach to an interface)", false),
     ];
     let lacks = |(capability, name, covered): (Capability, &'static str, bool)| {
-        (!has(capability) && !(covered && admin)).then_some(name)
+        (!(has(capability) || covered && admin)).then_some(name)
     };
     wanted.into_iter().filter_map(lacks).collect()
 }
@@ -148,7 +150,8 @@ pub(crate) fn pin_folder(config: &SensorConfig) -> Result<PathBuf, PreflightErro
     if !on_bpffs(root) {
         let mountpoint = Path::new("/sys/fs/bpf").to_path_buf();
         let none = None::<&str>;
-        let mounted = root.starts_with(&mountpoint).then(|| mount(Some("bpf"), &mountpoint, Some("bpf"), MsFlags::empty(), none));
+        let mounted =
+            root.starts_with(&mountpoint).then(|| mount(Some("bpf"), &mountpoint, Some("bpf"), MsFlags::empty(), none));
         let failed = match mounted {
             Some(Ok(())) => None,
             Some(Err(errno)) => Some(io::Error::from(errno)),
@@ -181,8 +184,8 @@ fn interface(name: &str) -> Result<Interface, PreflightError> {
         let there = all.map(|all| all.iter().map(|i| i.name().to_string_lossy().into_owned()).collect());
         return Err(PreflightError::Interface { name: name.to_owned(), there: there.unwrap_or_default() });
     };
-    let info = netlink::link_info(index)
-        .map_err(|source| PreflightError::Query { interface: name.to_owned(), source })?;
+    let info =
+        netlink::link_info(index).map_err(|source| PreflightError::Query { interface: name.to_owned(), source })?;
     Ok(Interface { name: name.to_owned(), index, mtu: info.mtu, kind: info.kind, xdp_program: info.xdp_program })
 }
 

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn default_gateways_are_read() {
-        let text = "Iface\tDestination\tGateway\tFlags\neth0\t00000000\t010012C6\t0003\neth0\t000012C6\t00000000\t0001\n";
+        let text =
+            "Iface\tDestination\tGateway\tFlags\neth0\t00000000\t010012C6\t0003\neth0\t000012C6\t00000000\t0001\n";
         assert_eq!(gateways_v4(text), [Ipv4Addr::new(198, 18, 0, 1)]);
         let zeros = "0".repeat(32);
         let text = format!("{zeros} 00 {zeros} 00 20010002000000000000000000000001 00000400 0 0 0 eth0\n");

@@ -148,11 +148,8 @@ pub(crate) fn link_interface(pin: &std::path::Path) -> Option<u32> {
     let mut get = ObjGet { path: path.as_ptr() as u64, ..ObjGet::default() };
     let link = bpf(BPF_OBJ_GET, &mut get).and_then(owned).ok()?;
     let mut info = LinkInfo::default();
-    let mut ask = ObjInfo {
-        fd: fd_number(link.as_fd()),
-        len: size_of::<LinkInfo>() as u32,
-        info: (&raw mut info) as u64,
-    };
+    let mut ask =
+        ObjInfo { fd: fd_number(link.as_fd()), len: size_of::<LinkInfo>() as u32, info: (&raw mut info) as u64 };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut ask).ok()?;
     Some(info.interface)
 }
@@ -255,9 +252,8 @@ impl SharedCounters {
         let bytes = NonZeroUsize::new(len * size_of::<AtomicU64>()).ok_or(io::ErrorKind::InvalidInput)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new shared mapping of a descriptor we hold; nothing else is touched.
-        let memory = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes.get(), protection, libc::MAP_SHARED, map.as_raw_fd(), 0)
-        };
+        let memory =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes.get(), protection, libc::MAP_SHARED, map.as_raw_fd(), 0) };
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

@@ -50,7 +50,8 @@ impl OldFlows {
                 }
             })
         });
-        let half_open = self.half_open.as_ref().map_or(Ok(()), |map| each_half_open_set(map, &mut |set| writer.set(set)));
+        let half_open =
+            self.half_open.as_ref().map_or(Ok(()), |map| each_half_open_set(map, &mut |set| writer.set(set)));
         if let Err(error) = flows.and(half_open) {
             tracing::error!(%error, "flows of the old tables could not all be read");
         }
@@ -111,8 +112,16 @@ impl RecordWriter<'_> {
     }
 }
 
+/// What rule tables of another size held.
+#[derive(Default)]
+pub(crate) struct OldRules {
+    pub(crate) rules: Vec<(Target, Rule)>,
+    /// With the number of their origin.
+    pub(crate) exemptions: Vec<(Exemption, u32)>,
+}
+
 /// Rules and exemptions in tables that were set aside.
-pub(crate) fn old_rules(folder: &Path, specs: &[MapSpec]) -> (Vec<(Target, Rule)>, Vec<(Exemption, u32)>) {
+pub(crate) fn old_rules(folder: &Path, specs: &[MapSpec]) -> OldRules {
     let (mut rules, mut exempt) = (Vec::new(), Vec::new());
     let hash = |name| open(folder, specs, name).map(Map::HashMap);
     let lpm = |name| open(folder, specs, name).map(Map::LpmTrie);
@@ -138,5 +147,5 @@ pub(crate) fn old_rules(folder: &Path, specs: &[MapSpec]) -> (Vec<(Target, Rule)
     if let Some(Ok(table)) = hash("ALLOW_FLOWS").map(Table::<_, u32, 40, 4>::new) {
         exempt.extend(table.entries().unwrap_or_default().into_iter().map(|(k, o)| (Exemption::Flow(k), o)));
     }
-    (rules, exempt)
+    OldRules { rules, exemptions: exempt }
 }

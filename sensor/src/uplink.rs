@@ -42,9 +42,9 @@ pub(crate) trait Reflex: Send + Sync {
 /// Why a connection to the brain ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    #[error("the brain at {endpoint} can't be reached: {source}")]
+    #[error("the brain at {endpoint} can't be reached: {}", innermost(.source))]
     Connect { endpoint: Endpoint, source: tonic::transport::Error },
-    #[error("the brain refused the connection: {0}")]
+    #[error("the brain refused the connection: {} ({})", .0.message(), .0.code())]
     Refused(Box<tonic::Status>),
     #[error(
         "the brain reads records of version {found}, this sensor makes version {}: run the same release of both",
@@ -55,6 +55,22 @@ pub(crate) enum LinkError {
     NoWelcome,
     #[error("the brain closed the connection")]
     Closed,
+}
+
+/// A transport error's own text says only that it is one.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn lost(status: tonic::Status) -> LinkError {
+    match status.code() {
+        Code::Unavailable | Code::Unknown | Code::Cancelled => LinkError::Closed,
+        _ => LinkError::Refused(Box::new(status)),
+    }
 }
 
 /// The sensor's end of the link.
@@ -103,9 +119,7 @@ impl Uplink {
             .max_decoding_message_size(ganglion_proto::MAX_MESSAGE_BYTES)
             .max_encoding_message_size(ganglion_proto::MAX_MESSAGE_BYTES);
         let outgoing = session.open(self.reflex.as_ref());
-        let refused = |status: tonic::Status| LinkError::Refused(Box::new(status));
-        let mut incoming =
-            client.link(UnboundedReceiverStream::new(outgoing)).await.map_err(refused)?.into_inner();
+        let mut incoming = client.link(UnboundedReceiverStream::new(outgoing)).await.map_err(lost)?.into_inner();
         welcome(&mut incoming).await?;
         session.set_welcomed();
         self.queue.set_connected(true);
@@ -113,7 +127,11 @@ impl Uplink {
         self.exchange(session, &mut incoming).await
     }
 
-    async fn exchange(&mut self, session: &mut Session, incoming: &mut Streaming<BrainMessage>) -> Result<(), LinkError> {
+    async fn exchange(
+        &mut self,
+        session: &mut Session,
+        incoming: &mut Streaming<BrainMessage>,
+    ) -> Result<(), LinkError> {
         let mut health = tokio::time::interval(HEALTH_EVERY);
         loop {
             if *self.closing.borrow() && session.is_idle() && self.batches.is_empty() {
@@ -123,7 +141,7 @@ impl Uplink {
                 message = incoming.message() => match message {
                     Ok(Some(message)) => session.receive(message, self.reflex.as_ref()),
                     Ok(None) => return Err(LinkError::Closed),
-                    Err(status) => return Err(LinkError::Refused(Box::new(status))),
+                    Err(status) => return Err(lost(status)),
                 },
                 Some(batch) = session.next(&mut self.batches, &self.queue), if session.has_room() => {
                     session.send(batch, &mut self.batches, &self.queue);
@@ -136,10 +154,7 @@ impl Uplink {
 }
 
 async fn welcome(incoming: &mut Streaming<BrainMessage>) -> Result<(), LinkError> {
-    let first = incoming.message().await.map_err(|status| match status.code() {
-        Code::Unavailable => LinkError::Closed,
-        _ => LinkError::Refused(Box::new(status)),
-    })?;
+    let first = incoming.message().await.map_err(lost)?;
     match first.and_then(|m| m.of) {
         Some(brain_message::Of::Welcome(w)) if w.record_version == u32::from(record::VERSION) => Ok(()),
         Some(brain_message::Of::Welcome(w)) => Err(LinkError::Version { found: w.record_version }),

@@ -104,12 +104,14 @@ fn refused(interface: &Interface, mode: Mode, error: &ProgramError) -> AttachErr
             let why = format!("XDP program {owner} (id {id}) holds the hook by a link of its own");
             (why, "stop its owner: a link can't be removed from outside".to_owned())
         }
-        _ if sys::lro_is_on(name) == Some(true) => {
-            ("large receive offload is on".to_owned(), format!("switch it off: `ethtool -K {name} lro off rx-gro-hw off`"))
-        }
-        Some(libc::ERANGE | libc::EINVAL | libc::EMSGSIZE | libc::E2BIG) if interface.mtu > 1500 => {
-            (format!("an MTU of {} is more than {driver} takes with XDP", interface.mtu), format!("lower it: `ip link set {name} mtu 1500`"))
-        }
+        _ if sys::lro_is_on(name) == Some(true) => (
+            "large receive offload is on".to_owned(),
+            format!("switch it off: `ethtool -K {name} lro off rx-gro-hw off`"),
+        ),
+        Some(libc::ERANGE | libc::EINVAL | libc::EMSGSIZE | libc::E2BIG) if interface.mtu > 1500 => (
+            format!("an MTU of {} is more than {driver} takes with XDP", interface.mtu),
+            format!("lower it: `ip link set {name} mtu 1500`"),
+        ),
         Some(libc::EOPNOTSUPP) if mode == Mode::Native => {
             (format!("{driver} has no native XDP"), "use `--ingress auto` or `--ingress tcx`".to_owned())
         }

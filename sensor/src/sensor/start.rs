@@ -201,8 +201,8 @@ fn take_over(
     };
     let maps = KernelRules { tables, settings: settings_map };
     let mut enforcer = Enforcer::restore(maps, settings, config.tables.rules).map_err(rules)?;
-    let (old, exempt) = upgrade::old_rules(folder, specs);
-    enforcer.adopt(old, exempt);
+    let old = upgrade::old_rules(folder, specs);
+    enforcer.adopt(old.rules, old.exemptions);
     core::refresh_protection(&mut enforcer, config);
     enforcer.prove();
     enforcer.set_mode(config.mode).map_err(rules)?;
@@ -221,4 +221,3 @@ fn stats() -> Option<OwnedFd> {
         }
     }
 }
-

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
-use ganglion_proto::v1::{
-    BrainMessage, RecordBatch, SensorHealth, SensorMessage, brain_message, sensor_message,
-};
+use ganglion_proto::v1::{BrainMessage, RecordBatch, SensorHealth, SensorMessage, brain_message, sensor_message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Reflex;

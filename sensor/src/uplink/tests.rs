@@ -50,7 +50,10 @@ impl Brain for Judge {
     type LinkStream = Answers<BrainMessage>;
     type EventsStream = Answers<v1::Event>;
 
-    async fn link(&self, request: Request<tonic::Streaming<SensorMessage>>) -> Result<Response<Self::LinkStream>, Status> {
+    async fn link(
+        &self,
+        request: Request<tonic::Streaming<SensorMessage>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
         let mut incoming = request.into_inner();
         let (sender, receiver) = mpsc::channel(16);
         let (version, mut left, outcomes) = (u32::from(self.version), self.batches, Arc::clone(&self.outcomes));
