@@ -42,7 +42,11 @@ fn build() -> Result<(), String> {
     // One folder for debug and release builds: `core` is the dear part.
     let target = out.ancestors().nth(4).unwrap_or(&out).join("sensor-ebpf");
     let status = Command::new(&toolchain.cargo)
-        .args(if env::var_os("CARGO_FEATURE_BENCH").is_some() { &["build", "--features", "bench"][..] } else { &["build"] })
+        .args(if env::var_os("CARGO_FEATURE_BENCH").is_some() {
+            &["build", "--features", "bench"][..]
+        } else {
+            &["build"]
+        })
         .args(["--quiet", "--release", "--locked", "-Zbuild-std=core", "--target", TARGET, "--target-dir"])
         .arg(&target)
         .current_dir("../sensor-ebpf")

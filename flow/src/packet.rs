@@ -226,6 +226,16 @@ impl Packet {
     }
 }
 
+/// Bytes of the frame from `at` on. No saturating difference: its constant 0 leads Linux 6.1's verifier into a
+/// branch that no packet takes, where a header longer than nothing is not found impossible.
+#[inline(always)]
+fn rest(frame: Frame, at: usize) -> Result<u32, NotAFlow> {
+    if frame.len < at as u32 {
+        return Err(NotAFlow::Malformed);
+    }
+    Ok(frame.len - at as u32)
+}
+
 #[inline(always)]
 fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Network, NotAFlow> {
     let version_ihl = cursor.u8(at).ok_or(NotAFlow::Truncated)?;
@@ -242,7 +252,7 @@ fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
         return Err(NotAFlow::Fragment);
     }
     // A train may be longer than 16 bits can say; the stack then writes 0.
-    let ip_bytes = if frame.segments > 1 { frame.len.saturating_sub(at as u32) } else { total };
+    let ip_bytes = if frame.segments > 1 { rest(frame, at)? } else { total };
     if ip_bytes < header as u32 {
         return Err(NotAFlow::Malformed);
     }
@@ -266,7 +276,7 @@ fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
     if version != 6 {
         return Err(NotAFlow::Malformed);
     }
-    let mut ip_bytes = if frame.segments > 1 { frame.len.saturating_sub(at as u32 + 40) } else { payload };
+    let mut ip_bytes = if frame.segments > 1 { rest(frame, at + 40)? } else { payload };
     let mut next = at + 40;
     let mut followed = 0;
     loop {

@@ -110,9 +110,11 @@ fn promote(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
     let Some(template) = ZERO_FLOW.get_ptr_mut(0) else {
         return NOTED;
     };
+    // On the stack: before 6.3 a key may not lie in a function's argument.
+    let key = passing.key;
     // SAFETY: never written, so all zero; only read here.
-    let inserted = FLOWS.insert(&passing.key, unsafe { &*template }, BPF_NOEXIST as u64).is_ok();
-    let Some(flow) = FLOWS.get_ptr_mut(&passing.key) else {
+    let inserted = FLOWS.insert(&key, unsafe { &*template }, BPF_NOEXIST as u64).is_ok();
+    let Some(flow) = FLOWS.get_ptr_mut(&key) else {
         count.add(Counter::SkipFull, passing.packet.segments as u64);
         return NOTED;
     };

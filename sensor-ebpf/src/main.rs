@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
+#![allow(clippy::needless_borrows_for_generic_args, reason = "a key by value is a copy on a stack of 512 bytes")]
 #![allow(internal_features, reason = "atomic exchange has no stable form on this target")]
 
 #[cfg(feature = "bench")]
@@ -56,7 +57,7 @@ fn tc(ctx: &TcContext, direction: Direction, hook: Hook) -> i32 {
     match path::decide(&bytes, frame, direction, hook) {
         // "Unspecified" hands the packet to whatever else is attached.
         Decision::Pass => TC_ACT_UNSPEC,
-        Decision::Drop => TC_ACT_SHOT as i32,
+        Decision::Drop => TC_ACT_SHOT,
     }
 }
 

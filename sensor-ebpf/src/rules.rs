@@ -93,10 +93,12 @@ pub extern "C" fn ganglion_judge(passing: *const Passing) -> u32 {
 #[inline(always)]
 fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
     let now_ns = coarse_ns();
+    // On the stack: before 6.3 a key may not lie in a function's argument.
+    let (addr, key) = (*remote, passing.key);
     if case.flags & flag::BLOCKS != 0
         && case.flags & flag::ANY_ALLOW != 0
         // SAFETY: the entry is read field by field; userspace replaces values whole.
-        && let Some(rule) = unsafe { BLOCKS.get(remote) }
+        && let Some(rule) = unsafe { BLOCKS.get(&addr) }
         && rule.proof != setting!(allow_generation)
         && now_ns < rule.expires_ns
         && apply(case, rule, now_ns, Counter::DropBlock)
@@ -112,7 +114,7 @@ fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
     }
     if case.flags & flag::VERDICTS != 0
         // SAFETY: as above.
-        && let Some(rule) = unsafe { VERDICTS.get(&passing.key) }
+        && let Some(rule) = unsafe { VERDICTS.get(&key) }
         && now_ns < rule.expires_ns
     {
         return apply(case, rule, now_ns, Counter::DropVerdict);
@@ -134,8 +136,9 @@ fn is_allowed(passing: &Passing, flags: u64, remote: &Addr) -> bool {
             return true;
         }
     }
+    let key = passing.key;
     // SAFETY: only presence is asked.
-    flags & flag::ALLOW_FLOWS != 0 && unsafe { ALLOW_FLOWS.get(&passing.key) }.is_some()
+    flags & flag::ALLOW_FLOWS != 0 && unsafe { ALLOW_FLOWS.get(&key) }.is_some()
 }
 
 #[inline(always)]
@@ -157,8 +160,10 @@ fn apply(case: Case, rule: &Rule, now_ns: u64, counter: Counter) -> bool {
 #[inline(always)]
 pub fn refuses_new_flow(passing: &Passing, flags: u64, count: Count) -> bool {
     let packet = &passing.packet;
+    // On the stack: before 6.3 a key may not lie in a function's argument.
+    let addr = packet.dst;
     // SAFETY: the entry is read field by field; userspace replaces values whole.
-    let Some(limit) = (unsafe { NEW_FLOW_LIMITS.get(&packet.dst) }) else {
+    let Some(limit) = (unsafe { NEW_FLOW_LIMITS.get(&addr) }) else {
         return false;
     };
     let now_ns = coarse_ns();

@@ -47,9 +47,7 @@ impl Touch {
     /// The same event, for the other end.
     #[inline(always)]
     fn turn(&mut self, role: Role) {
-        let addr = self.addr;
-        self.addr = self.peer;
-        self.peer = addr;
+        core::mem::swap(&mut self.addr, &mut self.peer);
         self.role = role as u8;
     }
 }

@@ -158,9 +158,11 @@ fn addr(octets: [u8; 4]) -> Addr {
 
 /// Five allowed networks, ten thousand blocked addresses, a hundred blocked networks.
 fn fill_rules(ebpf: &mut Ebpf) -> Result<()> {
-    let rule = Rule { expires_ns: u64::MAX, slot: 1, limit: 0, action: Action::Drop as u8, class: 3, zero: [0; 2], proof: 1 };
+    let rule =
+        Rule { expires_ns: u64::MAX, slot: 1, limit: 0, action: Action::Drop as u8, class: 3, zero: [0; 2], proof: 1 };
     let value = bytes::<_, { Rule::LEN }>(&rule);
-    let mut blocks: HashMap<_, [u8; 16], [u8; Rule::LEN]> = HashMap::try_from(ebpf.map_mut("BLOCKS").context("BLOCKS")?)?;
+    let mut blocks: HashMap<_, [u8; 16], [u8; Rule::LEN]> =
+        HashMap::try_from(ebpf.map_mut("BLOCKS").context("BLOCKS")?)?;
     for i in 0..10_000u32 {
         blocks.insert(bytes::<_, 16>(&Addr::v4(0xc612_0000 + i)), value, 0)?;
     }
@@ -260,8 +262,20 @@ fn empty_program() -> Result<OwnedFd> {
     let code: [u64; 2] = [0x0000_0002_0000_00b7, 0x95];
     let (code_at, license_at) = (code.as_ptr() as u64, c"GPL".as_ptr() as u64);
     let xdp = 6;
-    let mut attr =
-        [xdp, 2, code_at as u32, (code_at >> 32) as u32, license_at as u32, (license_at >> 32) as u32, 0, 0, 0, 0, 0, 0];
+    let mut attr = [
+        xdp,
+        2,
+        code_at as u32,
+        (code_at >> 32) as u32,
+        license_at as u32,
+        (license_at >> 32) as u32,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ];
     let fd = bpf(5, &mut attr)?;
     // SAFETY: a descriptor that the kernel just made.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

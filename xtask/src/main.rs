@@ -3,6 +3,7 @@
 //! One module per subcommand, named as the user names it. `drive` is hidden: the laboratory starts
 //! it inside its namespaces.
 
+mod bench;
 mod clock;
 mod demo;
 mod drive;
@@ -33,6 +34,8 @@ enum Command {
     Lab(lab::Args),
     /// Everything that can fail: lint, unit, kernel, end to end, an old kernel; the last line counts
     Test(test::Args),
+    /// The figures of docs/benchmarks.md, beside their budgets
+    Bench(bench::Args),
     /// Programs that the laboratory starts inside its namespaces
     #[command(hide = true)]
     Drive(drive::Args),
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Test(args) => test::run(&args),

@@ -13,21 +13,21 @@ use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
 use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Wire};
 
-pub const XDP_DROP: u32 = 1;
-pub const XDP_PASS: u32 = 2;
-pub const TC_DROP: u32 = 2;
-pub const TC_PASS: u32 = u32::MAX;
-pub const SETS: u32 = 256;
+pub(crate) const XDP_DROP: u32 = 1;
+pub(crate) const XDP_PASS: u32 = 2;
+pub(crate) const TC_DROP: u32 = 2;
+pub(crate) const TC_PASS: u32 = u32::MAX;
+pub(crate) const SETS: u32 = 256;
 
 /// Bytes of a wire layout.
-pub fn bytes<T: Wire, const N: usize>(value: &T) -> [u8; N] {
+pub(crate) fn bytes<T: Wire, const N: usize>(value: &T) -> [u8; N] {
     let mut out = [0; N];
     assert!(value.put(&mut out));
     out
 }
 
 /// The loaded programs and their maps.
-pub struct Kernel {
+pub(crate) struct Kernel {
     ebpf: Ebpf,
     settings: Settings,
     records: RingBuf<MapData>,
@@ -35,7 +35,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads everything; `flows` is the size of the flow table.
-    pub fn with_flows(flows: u32) -> Self {
+    pub(crate) fn with_flows(flows: u32) -> Self {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("FLOWS", flows)
             .map_max_entries("HALF_OPEN", SETS)
@@ -63,7 +63,7 @@ impl Kernel {
     }
 
     /// Loads everything with room for 1,024 flows.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_flows(1024)
     }
 
@@ -73,37 +73,37 @@ impl Kernel {
     }
 
     /// Changes the settings while the programs run.
-    pub fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);
         self.apply();
     }
 
     /// Moves the programs' clock forward.
-    pub fn advance_us(&mut self, us: u64) {
+    pub(crate) fn advance_us(&mut self, us: u64) {
         self.set(|s| s.clock_offset_us += us);
     }
 
     /// Runs the XDP program once.
-    pub fn xdp(&mut self, packet: &[u8]) -> u32 {
+    pub(crate) fn xdp(&mut self, packet: &[u8]) -> u32 {
         let program: &mut Xdp = self.ebpf.program_mut("ganglion_ingress").unwrap().try_into().unwrap();
         let result = program.test_run(TestRunOptions { data_in: Some(packet), ..Default::default() });
         result.expect("TEST_RUN").return_value
     }
 
     /// Runs a TC program once.
-    pub fn tc(&mut self, name: &str, packet: &[u8]) -> u32 {
+    pub(crate) fn tc(&mut self, name: &str, packet: &[u8]) -> u32 {
         let program: &mut SchedClassifier = self.ebpf.program_mut(name).unwrap().try_into().unwrap();
         let result = program.test_run(TestRunOptions { data_in: Some(packet), ..Default::default() });
         result.expect("TEST_RUN").return_value
     }
 
     /// Runs the egress program once.
-    pub fn egress(&mut self, packet: &[u8]) -> u32 {
+    pub(crate) fn egress(&mut self, packet: &[u8]) -> u32 {
         self.tc("ganglion_egress", packet)
     }
 
     /// Counters that are not zero, summed over CPUs.
-    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn counters(&self) -> BTreeMap<&'static str, u64> {
         let map: PerCpuArray<_, [u8; COUNT * 8]> = PerCpuArray::try_from(self.ebpf.map("COUNTERS").unwrap()).unwrap();
         let values = map.get(&0, 0).unwrap();
         Counter::ALL
@@ -117,12 +117,12 @@ impl Kernel {
     }
 
     /// One counter.
-    pub fn count(&self, counter: Counter) -> u64 {
+    pub(crate) fn count(&self, counter: Counter) -> u64 {
         self.counters().get(counter.label()).copied().unwrap_or(0)
     }
 
     /// All records written since the last call.
-    pub fn records(&mut self) -> Vec<Record> {
+    pub(crate) fn records(&mut self) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some(item) = self.records.next() {
             records.push(Record::decode(&item).expect("a well-formed record"));
@@ -131,14 +131,14 @@ impl Kernel {
     }
 
     /// The state of a flow.
-    pub fn flow(&self, key: &FlowKey) -> Option<FlowState> {
+    pub(crate) fn flow(&self, key: &FlowKey) -> Option<FlowState> {
         let map: HashMap<_, [u8; FlowKey::LEN], [u8; FlowState::LEN]> =
             HashMap::try_from(self.ebpf.map("FLOWS").unwrap()).unwrap();
         map.get(&bytes(key), 0).ok().and_then(|state| FlowState::get(&state))
     }
 
     /// Packets in live flows, of both tables.
-    pub fn live_packets(&self) -> u64 {
+    pub(crate) fn live_packets(&self) -> u64 {
         use ganglion_flow::half_open::{HalfOpenSet, SET_LEN};
         use ganglion_flow::state::status;
         let flows: HashMap<_, [u8; FlowKey::LEN], [u8; FlowState::LEN]> =
@@ -160,7 +160,7 @@ impl Kernel {
     }
 
     /// The packet equation of invariant 1; panics with all terms when it does not balance.
-    pub fn assert_balanced(&self) {
+    pub(crate) fn assert_balanced(&self) {
         let counters = self.counters();
         let seen = counters.get("seen").copied().unwrap_or(0);
         let ignored = ["seen", "seen_bytes", "would_drop", "records", "records_lost", "flows_opened", "flows_ended"];
@@ -171,7 +171,7 @@ impl Kernel {
     }
 
     /// Puts a rule on an address.
-    pub fn block(&mut self, addr: Addr, rule: Rule) {
+    pub(crate) fn block(&mut self, addr: Addr, rule: Rule) {
         let map = self.ebpf.map_mut("BLOCKS").unwrap();
         let mut map: HashMap<_, [u8; 16], [u8; Rule::LEN]> = HashMap::try_from(map).unwrap();
         map.insert(bytes::<_, 16>(&addr), bytes::<_, { Rule::LEN }>(&rule), 0).unwrap();
@@ -179,7 +179,7 @@ impl Kernel {
     }
 
     /// Puts a rule on a flow.
-    pub fn verdict(&mut self, key: FlowKey, rule: Rule) {
+    pub(crate) fn verdict(&mut self, key: FlowKey, rule: Rule) {
         let map = self.ebpf.map_mut("VERDICTS").unwrap();
         let mut map: HashMap<_, [u8; FlowKey::LEN], [u8; Rule::LEN]> = HashMap::try_from(map).unwrap();
         map.insert(bytes::<_, { FlowKey::LEN }>(&key), bytes::<_, { Rule::LEN }>(&rule), 0).unwrap();
@@ -187,7 +187,7 @@ impl Kernel {
     }
 
     /// Limits new flows towards an address.
-    pub fn limit_new_flows(&mut self, addr: Addr, limit: NewFlowLimit) {
+    pub(crate) fn limit_new_flows(&mut self, addr: Addr, limit: NewFlowLimit) {
         let map = self.ebpf.map_mut("NEW_FLOW_LIMITS").unwrap();
         let mut map: HashMap<_, [u8; 16], [u8; NewFlowLimit::LEN]> = HashMap::try_from(map).unwrap();
         map.insert(bytes::<_, 16>(&addr), bytes::<_, { NewFlowLimit::LEN }>(&limit), 0).unwrap();
@@ -195,14 +195,14 @@ impl Kernel {
     }
 
     /// Puts a value under a key into a plain hash map, and sets a flag.
-    pub fn insert<const K: usize>(&mut self, name: &str, key: [u8; K], set: u64) {
+    pub(crate) fn insert<const K: usize>(&mut self, name: &str, key: [u8; K], set: u64) {
         let mut map: HashMap<_, [u8; K], u32> = HashMap::try_from(self.ebpf.map_mut(name).unwrap()).unwrap();
         map.insert(key, 1, 0).unwrap();
         self.set(|s| s.flags |= set);
     }
 
     /// Puts a network into a prefix map, and sets a flag.
-    pub fn insert_net<const V: usize>(&mut self, name: &str, addr: Addr, prefix: u32, value: [u8; V], set: u64) {
+    pub(crate) fn insert_net<const V: usize>(&mut self, name: &str, addr: Addr, prefix: u32, value: [u8; V], set: u64) {
         let map = self.ebpf.map_mut(name).unwrap();
         let mut map: LpmTrie<_, [u32; 4], [u8; V]> = LpmTrie::try_from(map).unwrap();
         map.insert(&lpm_trie::Key::new(prefix, addr.words()), value, 0).unwrap();
@@ -210,7 +210,7 @@ impl Kernel {
     }
 
     /// What a rule matched, summed over CPUs.
-    pub fn hits(&self, slot: u32) -> RuleHits {
+    pub(crate) fn hits(&self, slot: u32) -> RuleHits {
         let map: PerCpuArray<_, [u8; RuleHits::LEN]> =
             PerCpuArray::try_from(self.ebpf.map("RULE_HITS").unwrap()).unwrap();
         map.get(&slot, 0).unwrap().iter().map(|cpu| RuleHits::get(cpu).unwrap()).fold(RuleHits::ZERO, |a, b| RuleHits {
@@ -222,7 +222,7 @@ impl Kernel {
     }
 
     /// Runs both sweeps to their end.
-    pub fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         self.iterate("ganglion_sweep_flows", "FLOWS");
         self.iterate("ganglion_sweep_half_open", "HALF_OPEN");
     }

@@ -3,37 +3,37 @@
 use etherparse::PacketBuilder;
 use ganglion_flow::packet::tcp_flag;
 
-pub const CLIENT: [u8; 4] = [198, 18, 0, 1];
-pub const SERVER: [u8; 4] = [198, 18, 0, 2];
+pub(crate) const CLIENT: [u8; 4] = [198, 18, 0, 1];
+pub(crate) const SERVER: [u8; 4] = [198, 18, 0, 2];
 const MAC_A: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const MAC_B: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// A TCP segment to be built.
 #[derive(Clone, Copy)]
-pub struct Tcp {
-    pub src: [u8; 4],
-    pub dst: [u8; 4],
-    pub sport: u16,
-    pub dport: u16,
-    pub flags: u8,
-    pub seq: u32,
-    pub payload: usize,
+pub(crate) struct Tcp {
+    pub(crate) src: [u8; 4],
+    pub(crate) dst: [u8; 4],
+    pub(crate) sport: u16,
+    pub(crate) dport: u16,
+    pub(crate) flags: u8,
+    pub(crate) seq: u32,
+    pub(crate) payload: usize,
 }
 
 impl Tcp {
-    pub fn to_server(sport: u16, dport: u16, flags: u8) -> Self {
+    pub(crate) fn to_server(sport: u16, dport: u16, flags: u8) -> Self {
         Self { src: CLIENT, dst: SERVER, sport, dport, flags, seq: 1000, payload: 0 }
     }
 
-    pub fn to_client(sport: u16, dport: u16, flags: u8) -> Self {
+    pub(crate) fn to_client(sport: u16, dport: u16, flags: u8) -> Self {
         Self { src: SERVER, dst: CLIENT, sport: dport, dport: sport, flags, seq: 9000, payload: 0 }
     }
 
-    pub fn payload(self, payload: usize) -> Self {
+    pub(crate) fn payload(self, payload: usize) -> Self {
         Self { payload, ..self }
     }
 
-    pub fn build(self) -> Vec<u8> {
+    pub(crate) fn build(self) -> Vec<u8> {
         let builder = PacketBuilder::ethernet2(MAC_A, MAC_B)
             .ipv4(self.src, self.dst, 64)
             .tcp(self.sport, self.dport, self.seq, 512);
@@ -65,7 +65,7 @@ impl Tcp {
 }
 
 /// A UDP datagram over IPv4.
-pub fn udp(src: [u8; 4], dst: [u8; 4], sport: u16, dport: u16, payload: usize) -> Vec<u8> {
+pub(crate) fn udp(src: [u8; 4], dst: [u8; 4], sport: u16, dport: u16, payload: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let builder = PacketBuilder::ethernet2(MAC_A, MAC_B).ipv4(src, dst, 64).udp(sport, dport);
     builder.write(&mut out, &vec![7; payload]).unwrap();
@@ -73,7 +73,7 @@ pub fn udp(src: [u8; 4], dst: [u8; 4], sport: u16, dport: u16, payload: usize) -
 }
 
 /// A UDP datagram over IPv6 behind two VLAN tags.
-pub fn udp6_qinq(sport: u16, dport: u16, payload: usize) -> Vec<u8> {
+pub(crate) fn udp6_qinq(sport: u16, dport: u16, payload: usize) -> Vec<u8> {
     let (a, b) =
         ([0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], [0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
     let mut out = Vec::new();
@@ -87,7 +87,7 @@ pub fn udp6_qinq(sport: u16, dport: u16, payload: usize) -> Vec<u8> {
 }
 
 /// An ICMP echo request.
-pub fn ping(src: [u8; 4], dst: [u8; 4], id: u16, seq: u16) -> Vec<u8> {
+pub(crate) fn ping(src: [u8; 4], dst: [u8; 4], id: u16, seq: u16) -> Vec<u8> {
     let mut out = Vec::new();
     PacketBuilder::ethernet2(MAC_A, MAC_B)
         .ipv4(src, dst, 64)
@@ -98,7 +98,7 @@ pub fn ping(src: [u8; 4], dst: [u8; 4], id: u16, seq: u16) -> Vec<u8> {
 }
 
 /// An ARP request.
-pub fn arp() -> Vec<u8> {
+pub(crate) fn arp() -> Vec<u8> {
     let mut frame = vec![0xff; 6];
     frame.extend(MAC_A);
     frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);

@@ -45,7 +45,7 @@ impl Files {
         fs::create_dir(&bundle)?;
         fs::set_permissions(&bundle, fs::Permissions::from_mode(0o755))?;
         for file in ["model.onnx", "manifest.json"] {
-            copy(&root.join("models/live").join(file), &bundle.join(file), 0o644)?;
+            copy(&root.join("models/lab-v1").join(file), &bundle.join(file), 0o644)?;
         }
         Ok(Self { dir })
     }
