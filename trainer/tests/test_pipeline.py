@@ -110,7 +110,7 @@ def test_inputs_leave_out_what_they_must(data_folder: Path, settings: Config) ->
 
 def test_folds_keep_flows_and_attack_runs_together(data_folder: Path) -> None:
     arrays = dataset.read(data_folder).split("train")
-    groups = inputs.fold_groups(arrays, 3)
+    groups = inputs.fold_groups(arrays)
     for episode in np.unique(arrays.episode[arrays.episode >= 0]):
         assert len(np.unique(groups[arrays.episode == episode])) == 1
     benign = arrays.y == 1
@@ -132,7 +132,7 @@ def test_thinning_keeps_whole_flows(recordings: Path, settings: Config) -> None:
 
 def test_weights_are_balanced(data_folder: Path) -> None:
     arrays = dataset.read(data_folder).split("train")
-    weight = inputs.weights(arrays, [1, 2, 4, 6], 3.0)
+    weight = inputs.weights(arrays, [1, 2, 4, 6], 3.0, 0.75)
     sums = [weight[arrays.y == label].sum() for label in (1, 2, 4, 6)]
     assert np.allclose(np.array(sums) / sums[1], [3, 1, 1, 1])
 

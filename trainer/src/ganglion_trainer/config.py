@@ -89,7 +89,12 @@ def _checked(values: dict[str, Any], where: str) -> Config:
             raise TrainerError(f"{where}: prepare.{key} is {prepare[key]!r}, one of {', '.join(choices)} is due")
     positive: list[tuple[dict[str, Any], str, float]]
     positive = [(train, "folds", 2), (train, "min_groups", 2), (train, "max_model_bytes", 1)]
-    positive += [(prepare, "max_rows_per_cell", 1), (train, "benign_weight", 0.01), (prepare, "grace_s", 0)]
+    positive += [
+        (prepare, "max_rows_per_cell", 1),
+        (train, "benign_weight", 0.01),
+        (train, "evenness", 0),
+        (prepare, "grace_s", 0),
+    ]
     for section, key, least in positive:
         if not section[key] >= least:
             raise TrainerError(f"{where}: {key} is {section[key]}, at least {least} is due")

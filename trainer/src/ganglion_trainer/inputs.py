@@ -77,29 +77,33 @@ def usable_classes(arrays: Arrays, config: Config) -> tuple[list[int], dict[str,
     return found, empty
 
 
-def weights(arrays: Arrays, classes: list[int], benign_weight: float) -> F64:
+def weights(arrays: Arrays, classes: list[int], benign_weight: float, evenness: float) -> F64:
     """Every class weighs the same (Benign more), and within it every origin and kind of row.
 
     An origin is an attack of the scenario or a kind of benign session: a flood of thousands of flows then
-    counts no more than a brute force of fifty. Square roots soften it, so that ten odd rows do not rule.
+    hardly counts more than a brute force of fifty. With `evenness` 1 all origins weigh the same, with 0 all rows.
     """
     weight = np.zeros(len(arrays.y))
     cell = arrays.origin.astype(np.int64) * 4 + arrays.kind
     for label in classes:
         mine = arrays.y == label
         _, inverse, counts = np.unique(cell[mine], return_inverse=True, return_counts=True)
-        own = (1.0 / np.sqrt(counts))[inverse]
+        own = (counts.astype(np.float64) ** -evenness)[inverse]
         share = benign_weight if label == BENIGN else 1.0
         weight[mine] = own * share / own.sum()
     return np.asarray(weight * (len(weight) / weight.sum()))
 
 
-def fold_groups(arrays: Arrays, folds: int) -> npt.NDArray[np.uint64]:
-    """Rows that must stay together: an attack run where its class has enough of them, else a 5-tuple."""
+def fold_groups(arrays: Arrays) -> npt.NDArray[np.uint64]:
+    """Rows that must stay together: one run of an attack that was run several times, else a 5-tuple.
+
+    A fold then asks what the held-out runs ask: the same attack again, with other settings. To hold out the
+    only run of an attack would ask for attacks never seen, and calibrate the model to be shy.
+    """
     groups = arrays.group.copy()
-    for label in np.unique(arrays.y):
-        mine = (arrays.y == label) & (arrays.episode >= 0)
-        if len(np.unique(arrays.episode[mine])) >= folds:
+    for origin in np.unique(arrays.origin[arrays.episode >= 0]):
+        mine = (arrays.origin == origin) & (arrays.episode >= 0)
+        if len(np.unique(arrays.episode[mine])) >= 2:
             groups[mine] = arrays.episode[mine].astype(np.uint64)
     return groups
 

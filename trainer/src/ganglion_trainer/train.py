@@ -53,7 +53,7 @@ def train(dataset: Dataset, config: Config, out: Path) -> dict[str, Any]:
     chosen = _choose(compared, config)
     say(f"chosen: {chosen}")
     out_of_fold: F64 = compared[chosen].pop("probabilities")
-    temperature = _temperature(data, out_of_fold)
+    temperature = compared[chosen]["temperature"]
     quiet = inputs.quiet_benign(data.arrays, dataset.origins)
     anomaly = _anomaly(data, quiet)
     model = candidates.fit(chosen, config.train["seed"], data.transformed, data.y, data.weight)
@@ -76,7 +76,7 @@ def train(dataset: Dataset, config: Config, out: Path) -> dict[str, Any]:
         "candidates": {key: {k: v for k, v in own.items() if k != "probabilities"} for key, own in compared.items()},
         "calibration": {
             "method": "softmax(ln(max(p, 1e-4)) / temperature), temperature by weighted log loss on held-out folds",
-            "temperature": round(temperature, 6),
+            "temperature": temperature,
             "error_before": round(metrics.calibration_error(data.y, out_of_fold, data.weight), 5),
             "error_after": round(metrics.calibration_error(data.y, calibrated, data.weight), 5),
         },
@@ -105,9 +105,9 @@ def _data(dataset: Dataset, config: Config) -> tuple[_Data, dict[str, str]]:
     columns = inputs.choose(dataset.features, arrays.x, config)
     x = columns.of(arrays.x)
     y = np.searchsorted(classes, arrays.y).astype(np.int64)
-    weight = inputs.weights(arrays, classes, config.train["benign_weight"])
+    weight = inputs.weights(arrays, classes, config.train["benign_weight"], config.train["evenness"])
     splitter = StratifiedGroupKFold(config.train["folds"], shuffle=True, random_state=config.train["seed"])
-    folds = list(splitter.split(x, y, inputs.fold_groups(arrays, config.train["folds"])))
+    folds = list(splitter.split(x, y, inputs.fold_groups(arrays)))
     return _Data(arrays, columns, classes, x, graph.transform(x), y, weight, folds), empty
 
 
@@ -125,13 +125,15 @@ def _cross_validate(candidate: str, data: _Data, config: Config) -> dict[str, An
         say(f"{candidate}: fold {number} of {len(data.folds)}")
     table = metrics.confusion(data.y, found.argmax(axis=1), count, data.weight)
     size, micros = _cost(model, data)
-    score, loss = metrics.macro_f1(table), metrics.log_loss(data.y, found, data.weight)
+    temperature = _temperature(data, found)
+    score, loss = metrics.macro_f1(table), metrics.log_loss(data.y, _calibrated(found, temperature), data.weight)
     # Times are shown but not kept: the files would differ from run to run.
     say(f"{candidate}: macro F1 {score:.4f}, log loss {loss:.4f}, {size} bytes, {micros:.1f} µs a row, {seconds:.0f} s")
     scores = metrics.f1(table)
     return {
         "macro_f1": round(score, 5),
         "log_loss": round(loss, 5),
+        "temperature": round(temperature, 6),
         "f1": {name(label): round(float(score), 5) for label, score in zip(data.classes, scores, strict=True)},
         "bytes": size,
         "probabilities": found,
@@ -162,8 +164,9 @@ def _choose(compared: dict[str, dict[str, Any]], config: Config) -> str:
     fit = {key: own for key, own in compared.items() if own["bytes"] <= config.train["max_model_bytes"]}
     if not fit:
         raise TrainerError(f"no candidate fits into {config.train['max_model_bytes']} bytes")
-    best = max(own["macro_f1"] for own in fit.values())
-    close = [key for key, own in fit.items() if own["macro_f1"] >= best - config.train["tie"]]
+    # Log loss, not F1: verdicts go by confidence, so a confident mistake must cost more than a doubtful one.
+    best = min(own["log_loss"] for own in fit.values())
+    close = [key for key, own in fit.items() if own["log_loss"] <= best + config.train["tie"]]
     return min(close, key=_PREFERENCE.index)
 
 
