@@ -22,5 +22,6 @@ pub(crate) mod sensor;
 pub(crate) mod services;
 mod sessions;
 pub(crate) mod site;
+mod train;
 
 pub(crate) use commands::{Args, run};

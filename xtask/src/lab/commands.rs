@@ -10,7 +10,7 @@ use super::attack::AttackRun;
 use super::draw::Split;
 use super::range::Range;
 use super::scenario::{Kind, Scenario};
-use super::{benign, record, run_dir};
+use super::{benign, record, run_dir, train};
 use crate::process::{End, Group};
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,8 @@ enum LabCommand {
     },
     /// Record benign load and attacks with the sensor
     Record(record::Args),
+    /// Train the bundle that ships from recordings, and pin it
+    Train(train::Args),
 }
 
 /// Which range, with which settings.
@@ -112,6 +114,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             bail!("the session failed: {}", log.trim())
         }
         LabCommand::Record(args) => record::run(&args),
+        LabCommand::Train(args) => train::run(&args),
     }
 }
 

@@ -147,7 +147,7 @@ fn chosen(args: &Args, scenario: &Scenario) -> Result<Vec<String>> {
     Ok(args.attacks.clone())
 }
 
-fn default_binary() -> PathBuf {
+pub(super) fn default_binary() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     target.join("release/ganglion")
