@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Settings of [`crate::run`].
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, default)]
 pub struct BrainConfig {
     /// Where sensors and readers connect: a path (unix socket, mode 0660) or a loopback address and port.
     pub listen: String,
