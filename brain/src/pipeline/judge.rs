@@ -18,6 +18,9 @@ use tokio::sync::mpsc::error::TrySendError;
 
 /// Sensors whose memory is kept, connected or not.
 const SENSORS: usize = 64;
+/// Places in the way down that verdicts leave free: a sensor waits with so many batches unjudged at most, and
+/// would wait for ever were all their numbers lost.
+const FOR_JUDGED: usize = 64;
 
 /// Sizes of the judging thread's batches and memory.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +214,10 @@ impl Judge {
 
     fn send(&self, link: LinkId, of: brain_message::Of) -> Result<(), &'static str> {
         let link = self.links.get(&link).ok_or("sensor_gone")?;
+        let is_open = !link.down.is_closed();
+        if is_open && link.down.capacity() <= FOR_JUDGED && matches!(of, brain_message::Of::Verdict(_)) {
+            return Err("sensor_slow");
+        }
         link.down.try_send(Ok(BrainMessage { of: Some(of) })).map_err(|error| match error {
             TrySendError::Full(_) => "sensor_slow",
             TrySendError::Closed(_) => "sensor_gone",
