@@ -116,7 +116,7 @@ impl Core {
 
     /// Brings exemptions up to date with the machine.
     pub(crate) fn refresh_protection(&self) {
-        refresh_protection(&mut self.rules(), &self.config);
+        refresh_protection(&self.enforcer, &self.config);
     }
 
     /// What the tables hold, and the counters of that moment.
@@ -228,21 +228,24 @@ impl Reflex for Core {
     }
 }
 
-/// Brings exemptions up to date with the machine.
-pub(crate) fn refresh_protection(rules: &mut Enforcer<KernelRules>, config: &SensorConfig) {
-    rules.set_own(protect::own_addresses());
+/// Brings exemptions up to date with the machine. The lock is held for the changes alone: reading /proc takes
+/// long, and verdicts wait.
+pub(crate) fn refresh_protection(rules: &Mutex<Enforcer<KernelRules>>, config: &SensorConfig) {
+    let rules = || rules.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = protect::own_addresses();
+    rules().set_own(own);
     let settings = config.allow.iter().filter_map(|text| text.parse().ok()).map(Exemption::Network);
     let mut wanted = vec![(Origin::Settings, settings.map(|e| (e, "settings".to_owned())).collect())];
     if config.protect_infrastructure {
         wanted.push((Origin::Infrastructure, protect::infrastructure()));
     }
     if config.protect_ssh {
-        let known = rules.allowed().into_iter().filter(|(_, origin, _)| *origin == Origin::Session);
+        let known = rules().allowed().into_iter().filter(|(_, origin, _)| *origin == Origin::Session);
         let known = known.map(|(exemption, _, _)| exemption).collect();
         wanted.push((Origin::Session, protect::sessions(config.domain, &known)));
     }
     for (origin, exemptions) in wanted {
-        if let Err(error) = rules.sync(origin, exemptions) {
+        if let Err(error) = rules().sync(origin, exemptions) {
             tracing::error!(%error, origin = origin.label(), "exemptions can't be brought up to date");
         }
     }

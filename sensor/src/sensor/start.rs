@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aya::maps::{MapData, RingBuf};
@@ -203,7 +203,9 @@ fn take_over(
     let mut enforcer = Enforcer::restore(maps, settings, config.tables.rules).map_err(rules)?;
     let old = upgrade::old_rules(folder, specs);
     enforcer.adopt(old.rules, old.exemptions);
-    core::refresh_protection(&mut enforcer, config);
+    let enforcer = Mutex::new(enforcer);
+    core::refresh_protection(&enforcer, config);
+    let mut enforcer = enforcer.into_inner().unwrap_or_else(PoisonError::into_inner);
     enforcer.prove();
     enforcer.set_mode(config.mode).map_err(rules)?;
     if enforcer.len() > 0 {
