@@ -29,6 +29,8 @@ const BEFORE: &str = "in force since before this start";
 const FOR_EVER: u64 = u64::MAX;
 /// An expired entry is removed a little later than the kernel, by its coarse clock, stops heeding it.
 const GRACE_NS: u64 = 20_000_000;
+/// One slot of so many is kept from verdicts: a flood with forged sources takes all that verdicts may have.
+const FOR_OPERATORS: u32 = 64;
 
 /// The desired state and the maps that carry it out.
 pub(crate) struct Enforcer<M> {
@@ -121,7 +123,7 @@ impl<M: RuleMaps> Enforcer<M> {
         }
         let slot = match self.rules.get(&target) {
             Some(old) => old.rule.slot,
-            None => self.new_slot(&target)?,
+            None => self.new_slot(&target, request.author)?,
         };
         let rule = Rule {
             expires_ns,
@@ -146,7 +148,11 @@ impl<M: RuleMaps> Enforcer<M> {
         Ok(true)
     }
 
-    fn new_slot(&mut self, target: &Target) -> Result<u32, EnforceError> {
+    fn new_slot(&mut self, target: &Target, author: Author) -> Result<u32, EnforceError> {
+        let (all, used) = (self.slots.len(), u32::try_from(self.rules.len()).unwrap_or(u32::MAX));
+        if author == Author::Verdict && used >= all - all / FOR_OPERATORS {
+            return Err(EnforceError::NoSlot(all));
+        }
         let slot = self.slots.take().ok_or(EnforceError::NoSlot(self.slots.len()))?;
         if self.slots.is_dirty(slot)
             && let Err(source) = self.maps.clear_slot(slot)

@@ -120,6 +120,17 @@ fn slots_run_out_with_a_clear_error_and_come_back() {
 }
 
 #[test]
+fn verdicts_leave_slots_to_people() {
+    let mut e = enforcer(64);
+    for host in 0..63 {
+        e.apply(request(&format!("198.18.0.{host}"), 1_000, Author::Verdict)).unwrap();
+    }
+    assert!(matches!(e.apply(request("198.18.1.1", 1_000, Author::Verdict)), Err(EnforceError::NoSlot(64))));
+    e.apply(request("198.18.0.7", 2_000, Author::Verdict)).unwrap();
+    e.apply(request("198.18.1.1", 0, Author::Operator)).unwrap();
+}
+
+#[test]
 fn a_restart_finds_everything_again() {
     let mut e = enforcer(8);
     e.apply(request("198.18.0.5", 60_000, Author::Verdict)).unwrap();
