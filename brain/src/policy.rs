@@ -31,7 +31,7 @@ const FLOW_SNAPSHOTS: usize = 3;
 /// Packets that such a flow must have.
 const FLOW_PACKETS: u64 = 128;
 /// How sure the model must be of such a flow.
-const FLOW_CONFIDENCE: f32 = 0.9;
+const FLOW_CONFIDENCE: f32 = 0.75;
 
 /// What all policies of one brain share.
 #[derive(Clone, Debug)]
@@ -149,6 +149,10 @@ impl Policy {
             let half_life_us = self.basis.playbook.benign.half_life_us;
             let now_us = self.clock.now_us();
             self.benign.entry((meta.initiator, meta.domain), Fading::default).add(now_us, half_life_us);
+            // Whom the own machine calls is the subject where a bot is suspected.
+            if self.own.contains(&meta.initiator) || meta.outbound {
+                self.benign.entry((meta.responder, meta.domain), Fading::default).add(now_us, half_life_us);
+            }
         }
     }
 

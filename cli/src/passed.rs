@@ -1,5 +1,7 @@
 //! Hands options on to a child process, as they were given.
 
+use std::path::PathBuf;
+
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 
@@ -14,6 +16,12 @@ pub(crate) fn on<A: Args>(matches: &ArgMatches) -> Vec<String> {
         }
         if !arg.get_action().takes_values() {
             passed.push(format!("--{long}"));
+            continue;
+        }
+        // Children start in another folder than the one that a relative path was meant from.
+        if let Ok(Some(paths)) = matches.try_get_many::<PathBuf>(id) {
+            let paths = paths.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+            passed.extend(paths.map(|path| format!("--{long}={}", path.display())));
             continue;
         }
         for value in matches.get_raw(id).into_iter().flatten() {
@@ -38,6 +46,8 @@ mod tests {
         other: bool,
         #[arg(long, default_value = "5")]
         size: u32,
+        #[arg(long)]
+        file: Option<PathBuf>,
     }
 
     #[derive(Parser)]
@@ -46,6 +56,14 @@ mod tests {
         options: Options,
         #[arg(long)]
         own: bool,
+    }
+
+    #[test]
+    fn a_relative_path_becomes_absolute() {
+        use clap::CommandFactory;
+        let matches = Cli::command().get_matches_from(["x", "--file", "models/live"]);
+        let here = std::env::current_dir().expect("a folder");
+        assert_eq!(on::<Options>(&matches), [format!("--file={}", here.join("models/live").display())]);
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Network {
     at: usize,
     /// Bytes from there on, by the IP length.
     bytes: u32,
+    /// Why the packet belongs to no flow although its addresses are known.
+    refused: Option<NotAFlow>,
 }
 
 impl Network {
@@ -158,6 +160,9 @@ impl Packet {
     /// Says why the frame belongs to no flow.
     #[inline(always)]
     pub fn of<C: Cursor + ?Sized>(cursor: &C, frame: Frame, network: Network) -> Result<Self, NotAFlow> {
+        if let Some(why) = network.refused {
+            return Err(why);
+        }
         let (at, bytes) = (network.at, network.bytes);
         let mut packet = Packet {
             src: network.src,
@@ -248,16 +253,19 @@ fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
     if version_ihl >> 4 != 4 || header < 20 {
         return Err(NotAFlow::Malformed);
     }
-    if fragment & 0x1fff != 0 {
-        return Err(NotAFlow::Fragment);
-    }
+    let refused = if fragment & 0x1fff != 0 { Some(NotAFlow::Fragment) } else { None };
     // A train may be longer than 16 bits can say; the stack then writes 0.
-    let ip_bytes = if frame.segments > 1 { rest(frame, at)? } else { total };
+    let present = rest(frame, at)?;
+    let ip_bytes = if frame.segments > 1 { present } else { total };
     if ip_bytes < header as u32 {
         return Err(NotAFlow::Malformed);
     }
+    // A length beyond the frame is a lie that the stack discards; here it would count bytes that never were.
+    if ip_bytes > present {
+        return Err(NotAFlow::Truncated);
+    }
     let (src, dst) = (Addr::v4(src), Addr::v4(dst));
-    Ok(Network { src, dst, protocol, vlan, at: at + header, bytes: ip_bytes - header as u32 })
+    Ok(Network { src, dst, protocol, vlan, at: at + header, bytes: ip_bytes - header as u32, refused })
 }
 
 #[inline(always)]
@@ -276,9 +284,14 @@ fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
     if version != 6 {
         return Err(NotAFlow::Malformed);
     }
-    let mut ip_bytes = if frame.segments > 1 { rest(frame, at + 40)? } else { payload };
+    let present = rest(frame, at + 40)?;
+    let mut ip_bytes = if frame.segments > 1 { present } else { payload };
+    if ip_bytes > present {
+        return Err(NotAFlow::Truncated);
+    }
     let mut next = at + 40;
     let mut followed = 0;
+    let mut refused = None;
     loop {
         let length = match protocol {
             IPV6_HOP_BY_HOP | IPV6_ROUTING | IPV6_DESTINATION => {
@@ -287,14 +300,16 @@ fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
             IPV6_AUTHENTICATION => (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 2) * 4,
             IPV6_FRAGMENT => {
                 if cursor.be16(next + 2).ok_or(NotAFlow::Truncated)? & 0xfff8 != 0 {
-                    return Err(NotAFlow::Fragment);
+                    refused = Some(NotAFlow::Fragment);
+                    break;
                 }
                 8
             }
             _ => break,
         };
         if followed == MAX_EXTENSIONS {
-            return Err(NotAFlow::TooManyHeaders);
+            refused = Some(NotAFlow::TooManyHeaders);
+            break;
         }
         protocol = cursor.u8(next).ok_or(NotAFlow::Truncated)?;
         if ip_bytes < length as u32 {
@@ -304,7 +319,7 @@ fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> R
         next += length;
         followed += 1;
     }
-    Ok(Network { src, dst, protocol, vlan, at: next, bytes: ip_bytes })
+    Ok(Network { src, dst, protocol, vlan, at: next, bytes: ip_bytes, refused })
 }
 
 #[cfg(test)]

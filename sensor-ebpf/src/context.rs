@@ -110,6 +110,8 @@ pub fn skb(ctx: &TcContext) -> (Bytes, Frame) {
         let skb = ctx.skb.skb;
         ((*skb).len, (*skb).protocol, (*skb).gso_segs, (*skb).gso_size, (*skb).vlan_present, (*skb).vlan_tci)
     };
+    // Frames that a guest left to be split say how large the pieces are, not how many.
+    let segments = if segments == 0 && segment_bytes > 0 { len.div_ceil(segment_bytes) } else { segments };
     let headers = if protocol == ETH_IPV6_BE { HEADERS_V6 } else { HEADERS_V4 };
     let wanted = if len < headers { len } else { headers };
     let mut bytes = skb_bytes(ctx.skb.skb);

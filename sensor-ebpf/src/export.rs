@@ -62,12 +62,12 @@ extern "C" fn ganglion_export_flow(key: *const FlowKey, state: *const FlowState,
         return 0;
     }
     let written = write_flow(key, state, header(RecordKind::Flow, what, now_us));
-    count.one(if written { Counter::Records } else { Counter::RecordsLost });
+    count.add_whole(if written { Counter::Records } else { Counter::RecordsLost }, 1);
     if what as u8 == Stage::End as u8 {
         // SAFETY: the caller holds the flow's lock.
         let packets = unsafe { (*state).packets() };
-        count.add(if written { Counter::Exported } else { Counter::ExportLost }, packets);
-        count.one(Counter::FlowsEnded);
+        count.add_whole(if written { Counter::Exported } else { Counter::ExportLost }, packets);
+        count.add_whole(Counter::FlowsEnded, 1);
     }
     written as u32
 }
@@ -95,7 +95,7 @@ fn write_flow(key: *const FlowKey, state: *const FlowState, header: RecordHeader
 pub fn source(count: Count, state: *const SourceState, now_us: u64) {
     let what = (Hook::Sweep as u64) << 16 | (Reason::Level as u64) << 8 | Stage::Source as u64;
     let Some(mut entry) = RECORDS.reserve_untyped::<[u64; SourceRecord::LEN / 8]>(0) else {
-        count.one(Counter::RecordsLost);
+        count.add_whole(Counter::RecordsLost, 1);
         return;
     };
     let at = entry.as_mut_ptr().cast::<u64>();
@@ -105,5 +105,5 @@ pub fn source(count: Count, state: *const SourceState, now_us: u64) {
         memory::copy(at.add(HEADER_WORDS), state.cast(), SOURCE_WORDS);
     }
     entry.submit(0);
-    count.one(Counter::Records);
+    count.add_whole(Counter::Records, 1);
 }

@@ -45,9 +45,23 @@ pub extern "C" fn ganglion_half_open(passing: *const Passing) -> u32 {
     let (way, found) = find(set, passing);
     // SAFETY: `way` is below `WAYS`, and the lock is held.
     let slot = unsafe { &mut *(&raw mut (*set).ways).cast::<HalfOpen>().add(way & (WAYS - 1)) };
-    let outcome = if found { promote(passing, slot, count) } else { note(passing, slot, count) };
+    let outcome = if found {
+        promote(passing, slot, count)
+    } else if is_promoted(passing) {
+        // Another CPU gave the flow its entry between this one's look-up and the lock.
+        PROMOTED
+    } else {
+        note(passing, slot, count)
+    };
     drop(guard);
     outcome
+}
+
+#[inline(always)]
+fn is_promoted(passing: &Passing) -> bool {
+    // On the stack: before 6.3 a key may not lie in a function's argument.
+    let key = passing.key;
+    FLOWS.get_ptr_mut(&key).is_some()
 }
 
 /// Remembers the packet, unless a limit refuses it; what was remembered here is counted and folded.

@@ -158,7 +158,7 @@ fn apply(count: Count, touch: &Touch) -> bool {
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
     let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
-        count.one(Counter::SourcesSkipped);
+        count.add_whole(Counter::SourcesSkipped, 1);
         return false;
     };
     let (way, found) = find(set, touch);
@@ -170,7 +170,7 @@ fn apply(count: Count, touch: &Touch) -> bool {
             return false;
         }
         if entry.first_us != 0 {
-            count.one(Counter::SourcesReplaced);
+            count.add_whole(Counter::SourcesReplaced, 1);
         }
         begin(entry, touch);
     }

@@ -33,7 +33,7 @@ const ATTACKS: [&str; 10] = [
     "flood-http",
     "slow-headers",
     "brute-ssh",
-    "web-paths",
+    "web-login",
     "bot-inside",
 ];
 /// Benign load alone, before the first attack.

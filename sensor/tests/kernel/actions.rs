@@ -151,3 +151,14 @@ fn invariant_4_exemptions_win_over_every_rule() {
         kernel.assert_balanced();
     }
 }
+
+#[test]
+fn later_fragments_of_a_blocked_address_are_dropped() {
+    let mut kernel = Kernel::new();
+    kernel.block(addr(CLIENT), rule(Action::Drop));
+    let mut fragment = syn(1);
+    fragment[20..22].copy_from_slice(&[0, 0x10]);
+    assert_eq!(kernel.xdp(&fragment), XDP_DROP);
+    assert_eq!(kernel.count(Counter::DropBlock), 1);
+    kernel.assert_balanced();
+}

@@ -28,7 +28,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     crate::stop::listen()?;
-    super::done(&mut super::cargo(["build", "--release", "--quiet", "--package", "ganglion", "--bins", "--examples"])?)?;
+    super::done(&mut super::cargo([
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "ganglion",
+        "--bins",
+        "--examples",
+    ])?)?;
     let cable = Cable::new()?;
     let mut result = measure(args, &cable)?;
     result["flows_per_second_asked"] = json!(args.rate);
