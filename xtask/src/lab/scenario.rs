@@ -68,6 +68,7 @@ pub(crate) enum Kind {
     Resolve,
     Bulk,
     Idle,
+    Ping,
     Outbound,
 }
 
@@ -87,6 +88,7 @@ impl Kind {
             Self::Resolve => &["rate", "seconds"],
             Self::Bulk => &["mbit", "seconds", "way", "protocol"],
             Self::Idle => &["seconds", "port"],
+            Self::Ping => &["count", "pause_ms", "bytes"],
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) fn plan(shared: &Shared, host: &Host, kind: Kind, settings: &Settings
         Kind::Resolve => plan.seeded("dns", &["rate", "seconds"])?,
         Kind::Bulk => plan.bulk()?,
         Kind::Idle => plan.drive("idle", &["port", "seconds"])?,
+        Kind::Ping => plan.ping()?,
     };
     let (direction, peer) = if kind == Kind::Outbound { (Direction::Out, server) } else { (Direction::In, host) };
     Ok(Planned { command, direction, peer: peer.clone(), files })
@@ -147,6 +148,14 @@ impl Session<'_> {
         for number in 0..self.settings.number("queries")? {
             command.args([format!("h{}.{DOMAIN}", self.seed.wrapping_add(number) % 5000), "A".to_owned()]);
         }
+        Ok(command)
+    }
+
+    fn ping(&self) -> Result<Command> {
+        let mut command = self.host.command("ping");
+        let pause_s = self.settings.number("pause_ms")? as f64 / 1000.0;
+        command.args(["-n", "-q", "-c", &self.settings.number("count")?.to_string(), "-i", &pause_s.to_string()]);
+        command.args(["-s", &self.settings.number("bytes")?.to_string(), &self.server.v4.to_string()]);
         Ok(command)
     }
 

@@ -59,6 +59,7 @@ const PACKAGES: &[Package] = &[
     (Purpose::Run, "pkg-config", Some("pkg-config"), "finds C libraries"),
     (Purpose::Run, "iproute2", Some("ip"), "network namespaces"),
     (Purpose::Run, "procps", Some("sysctl"), "network settings"),
+    (Purpose::Run, "iputils-ping", Some("ping"), "laboratory: benign echo requests"),
     (Purpose::Run, "ethtool", Some("ethtool"), "offload settings of interfaces"),
     (Purpose::Run, "bpftool", Some("bpftool"), "looks at programs and maps"),
     (Purpose::Run, "xdp-tools", Some("xdp-filter"), "the filter that Ganglion is measured against"),
