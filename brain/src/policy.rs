@@ -16,6 +16,7 @@ pub use decision::Decision;
 use crate::model::Scores;
 use crate::playbook::{ActionName, Playbook, Rule};
 use case::Case;
+pub(crate) use decision::Origin;
 use decision::{Ids, Naming};
 use fading::Fading;
 use ganglion_features::{Bounded, EventClock, Meta, Tick};
@@ -200,8 +201,22 @@ impl Policy {
             bundle: &self.basis.bundle,
             action: if subject.standing == Standing::AlertOnly { ActionName::Alert } else { rule.action },
             flow_alone,
+            origin: match flow_alone {
+                true => Origin::Flow(seen.meta.flow_hash, index),
+                false => Origin::Subject(subject.addr, seen.meta.domain, index),
+            },
         };
         Some(decision::make(rule, seen, &subject, &balance, naming))
+    }
+
+    /// Takes a verdict back that did not reach the sensor: the next piece of evidence may raise it again.
+    pub(crate) fn withdraw(&mut self, origin: Origin) {
+        match origin {
+            Origin::Flow(hash, index) => drop(self.flows.remove(&(hash, index))),
+            Origin::Subject(addr, domain, index) => {
+                self.cases.entry((addr, domain, index), Case::default).withdraw();
+            }
+        }
     }
 
     /// Benign flows of late from a subject; none count for those who receive.

@@ -196,20 +196,27 @@ impl Judge {
         let Some(sensor_id) = self.links.get(&link).map(|link| link.sensor_id.clone()) else { return };
         let decisions = self.memory(&sensor_id).policy.judge(&row.meta, scores, at);
         for decision in decisions {
-            self.announce(link, &sensor_id, decision);
+            let origin = decision.origin;
+            if !self.announce(link, &sensor_id, decision) {
+                self.memory(&sensor_id).policy.withdraw(origin);
+            }
         }
     }
 
-    fn announce(&self, link: LinkId, sensor_id: &str, decision: Decision) {
+    /// Tells sensor and people; false when the sensor could not be told.
+    fn announce(&self, link: LinkId, sensor_id: &str, decision: Decision) -> bool {
         let labels = [class::label(decision.class), decision.action.label()];
         self.metrics.verdicts.with_label_values(&labels).inc();
         // The verdict first: people can wait, packets don't.
         let verdict = decision.verdict.clone();
+        let mut delivered = true;
         if let Some(Err(reason)) = verdict.map(|verdict| self.send(link, brain_message::Of::Verdict(verdict))) {
             self.metrics.verdicts_shed.with_label_values(&[reason]).inc();
             tracing::warn!(sensor = sensor_id, verdict = decision.alert.verdict_id, reason, "verdict not delivered");
+            delivered = false;
         }
         self.hub.decided(sensor_id, &decision);
+        delivered
     }
 
     fn send(&self, link: LinkId, of: brain_message::Of) -> Result<(), &'static str> {

@@ -81,6 +81,13 @@ impl Case {
         true
     }
 
+    /// Forgets that a verdict was raised, not the evidence.
+    pub(super) fn withdraw(&mut self) {
+        self.raised = false;
+        self.verdict_us = None;
+        self.until_us = 0;
+    }
+
     /// Records of the row's own flow among the evidence.
     pub(super) fn snapshots(&self, rule: &Rule, meta: &Meta, now_us: u64) -> usize {
         self.evidence.snapshots(meta.flow_hash, now_us, rule.window_us)

@@ -6,6 +6,7 @@ use super::{Seen, reason};
 use crate::playbook::{ActionName, Rule};
 use ganglion_features::Meta;
 use ganglion_features::community_id::community_id;
+use ganglion_flow::Addr;
 use ganglion_proto::v1::{Alert, FlowTuple, Target, TrafficClass, Verdict, target};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,17 @@ pub struct Decision {
     pub action: ActionName,
     /// The class, for metrics.
     pub class: TrafficClass,
+    /// Whose verdict it is, to take it back should it not reach the sensor.
+    pub(crate) origin: Origin,
+}
+
+/// What the policy must forget for a verdict to be raised again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Subject, domain and index of the rule.
+    Subject(Addr, u16, usize),
+    /// Flow and index of the rule.
+    Flow(u64, usize),
 }
 
 /// How a decision is named and what it asks for.
@@ -29,6 +41,7 @@ pub(super) struct Naming<'a> {
     pub(super) action: ActionName,
     /// The target is one flow, not an address.
     pub(super) flow_alone: bool,
+    pub(super) origin: Origin,
 }
 
 pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Balance, naming: Naming<'_>) -> Decision {
@@ -69,7 +82,7 @@ pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Ba
         flow: tuple,
         bundle_id: naming.bundle.to_owned(),
     };
-    Decision { verdict, alert, action, class: tally.class }
+    Decision { verdict, alert, action, class: tally.class, origin: naming.origin }
 }
 
 fn flow_tuple(meta: &Meta) -> FlowTuple {

@@ -265,3 +265,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_verdict_that_did_not_arrive_is_raised_again() {
+    let mut policy = policy();
+    let scan = |times: u64| [8, 32].map(|new| source(PEER, Role::Source, new, S * times + u64::from(new)));
+    let first = feed(&mut policy, scan(1), TrafficClass::PortScan);
+    assert!(feed(&mut policy, scan(2), TrafficClass::PortScan).is_empty(), "it is in force");
+    policy.withdraw(first[0].origin);
+    assert_eq!(feed(&mut policy, scan(3), TrafficClass::PortScan).len(), 1);
+}
