@@ -32,7 +32,7 @@ const FLOW_SNAPSHOTS: usize = 3;
 /// Packets that such a flow must have.
 const FLOW_PACKETS: u64 = 128;
 /// How sure the model must be of such a flow.
-const FLOW_CONFIDENCE: f32 = 0.75;
+const FLOW_CONFIDENCE: f32 = 0.9;
 
 /// What all policies of one brain share.
 #[derive(Clone, Debug)]
