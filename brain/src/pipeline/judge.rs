@@ -207,7 +207,8 @@ impl Judge {
     fn announce(&self, link: LinkId, sensor_id: &str, decision: Decision) -> bool {
         let labels = [class::label(decision.class), decision.action.label()];
         self.metrics.verdicts.with_label_values(&labels).inc();
-        // The verdict first: people can wait, packets don't.
+        // Before the verdict leaves: its outcome may be back at once, and has to find what it is about.
+        self.hub.decided(sensor_id, &decision);
         let verdict = decision.verdict.clone();
         let mut delivered = true;
         if let Some(Err(reason)) = verdict.map(|verdict| self.send(link, brain_message::Of::Verdict(verdict))) {
@@ -215,7 +216,6 @@ impl Judge {
             tracing::warn!(sensor = sensor_id, verdict = decision.alert.verdict_id, reason, "verdict not delivered");
             delivered = false;
         }
-        self.hub.decided(sensor_id, &decision);
         delivered
     }
 
