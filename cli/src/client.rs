@@ -40,7 +40,7 @@ async fn channel(socket: &Path, who: &str, start: &str, option: &str) -> Result<
         let path = path.clone();
         async move { UnixStream::connect(path).await.map(TokioIo::new) }
     });
-    // The name is a placeholder: the connector ignores it.
+    // The connector ignores the name.
     Endpoint::from_static("http://ganglion.invalid")
         .connect_with_connector(connector)
         .await
