@@ -2,13 +2,13 @@
 //! flow with a verdict, and a load of short connections. Times go from the record's making in the kernel to
 //! the written map entry, by the kernel's own clock.
 //!
-//!     reflex serve SOCKET BUNDLE
+//!     reflex serve SOCKET BUNDLE REPORT
 //!     reflex connect ADDRESS FLOWS_PER_SECOND SECONDS
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,9 @@ async fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
-        ["serve", socket, bundle] => serve(Path::new(socket), Path::new(bundle)).await,
+        ["serve", socket, bundle, report] => serve(Path::new(socket), Path::new(bundle), report).await,
         ["connect", address, rate, seconds] => connect(address.parse()?, rate.parse()?, seconds.parse()?),
-        _ => bail!("usage: reflex serve SOCKET BUNDLE | connect ADDRESS FLOWS_PER_SECOND SECONDS"),
+        _ => bail!("usage: reflex serve SOCKET BUNDLE REPORT | connect ADDRESS FLOWS_PER_SECOND SECONDS"),
     }
 }
 
@@ -54,8 +54,9 @@ fn connect(address: IpAddr, rate: u64, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-async fn serve(socket: &Path, bundle: &Path) -> Result<()> {
-    let reflex = Reflex { judge: Mutex::new(Some(Judge::new(Bundle::load(bundle)?))) };
+async fn serve(socket: &Path, bundle: &Path, report: &str) -> Result<()> {
+    let judge = Judge::new(Bundle::load(bundle)?, report.into());
+    let reflex = Reflex { judge: Mutex::new(Some(judge)) };
     let incoming = UnixListenerStream::new(UnixListener::bind(socket)?);
     let server = BrainServer::new(reflex).max_decoding_message_size(ganglion_proto::MAX_MESSAGE_BYTES);
     tonic::transport::Server::builder().add_service(server).serve_with_incoming(incoming).await?;
@@ -72,14 +73,14 @@ struct Judge {
     context: Context,
     asked_us: HashMap<String, u64>,
     times_us: Vec<u64>,
-    begun: Option<Instant>,
     records: u64,
+    report: PathBuf,
 }
 
 impl Judge {
-    fn new(bundle: Bundle) -> Self {
+    fn new(bundle: Bundle, report: PathBuf) -> Self {
         let context = Context::default();
-        Self { bundle, context, asked_us: HashMap::new(), times_us: Vec::new(), begun: None, records: 0 }
+        Self { bundle, context, asked_us: HashMap::new(), times_us: Vec::new(), records: 0, report }
     }
 
     /// Every message's answers.
@@ -103,7 +104,6 @@ impl Judge {
 
     /// Derives and scores the whole batch, then gives a verdict on each flow.
     fn judge(&mut self, batch: &v1::RecordBatch) -> Result<Vec<BrainMessage>, Status> {
-        self.begun.get_or_insert_with(Instant::now);
         let records = records(&batch.records);
         let rows: Vec<Row> = records.iter().map(|record| self.context.observe(record)).collect();
         self.bundle.model.score(&rows).map_err(|error| Status::internal(error.to_string()))?;
@@ -121,11 +121,12 @@ impl Judge {
         Ok(answers)
     }
 
-    fn report(mut self) {
+    /// Writes the report whole: a file that is there is complete.
+    fn report(mut self) -> std::io::Result<()> {
         self.times_us.sort_unstable();
         let count = self.times_us.len();
         let at = |share: f64| self.times_us.get(((count as f64) * share) as usize).copied().unwrap_or(0);
-        println!(
+        let text = format!(
             r#"{{"bundle":"{}","records":{},"verdicts":{count},"p50_us":{},"p90_us":{},"p99_us":{},"max_us":{}}}"#,
             self.bundle.manifest.id,
             self.records,
@@ -134,6 +135,9 @@ impl Judge {
             at(0.99),
             self.times_us.last().copied().unwrap_or(0)
         );
+        let draft = self.report.with_extension("draft");
+        std::fs::write(&draft, text)?;
+        std::fs::rename(draft, self.report)
     }
 }
 
@@ -183,12 +187,13 @@ impl Brain for Reflex {
                     .answer(message)
                     .map_or_else(|status| vec![Err(status)], |all| all.into_iter().map(Ok).collect());
                 for answer in answers {
-                    if sender.send(answer).await.is_err() {
-                        return judge.report();
-                    }
+                    // A sensor that left takes no more answers; its stream ends too.
+                    let _left = sender.send(answer).await;
                 }
             }
-            judge.report();
+            if let Err(error) = judge.report() {
+                eprintln!("writing the report: {error}");
+            }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }

@@ -1,8 +1,8 @@
 //! The reflex arc's latency: two namespaces and a cable, the real sensor, a brain that derives, scores and
 //! answers every flow.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -63,43 +63,64 @@ pub(super) fn run(args: &Args) -> Result<()> {
 fn measure(args: &Args, cable: &Cable) -> Result<Value> {
     let release = super::release()?;
     let dir = tempfile::tempdir()?;
-    let (brain, control) = (dir.path().join("brain.sock"), dir.path().join("sensor.sock"));
-    let mut serve = Command::new(release.join("examples/reflex"));
-    serve.arg("serve").arg(&brain).arg(super::root()?.join("models/lab-v1"));
-    let serve = serve.stdout(Stdio::piped()).spawn().context("starting the brain")?;
-    wait_for(&brain)?;
+    let path = |name: &str| dir.path().join(name);
+    let report = path("report.json");
+    let mut brain = Command::new(release.join("examples/reflex"));
+    brain.arg("serve").arg(path("brain.sock")).arg(super::root()?.join("models/lab-v1")).arg(&report);
+    let mut brain = Party::start("brain", brain, path("brain.log"))?;
+    brain.wait_for(&path("brain.sock"))?;
     let mut sensor = cable.command(&cable.server, &release.join("ganglion"));
-    sensor.args(["sensor", "--interface", "v0", "--mode", "observe", "--detach-on-exit", "--control"]).arg(&control);
-    sensor.arg("--brain").arg(&brain).arg("--pin-root").arg(Path::new("/sys/fs/bpf").join(&cable.server));
-    let log = dir.path().join("sensor.log");
-    let mut sensor = Group::start(sensor, Some(&log))?;
-    wait_for(&control).with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+    sensor.args(["sensor", "--interface", "v0", "--mode", "observe", "--detach-on-exit"]);
+    sensor.arg("--control").arg(path("sensor.sock")).arg("--brain").arg(path("brain.sock"));
+    sensor.arg("--pin-root").arg(Path::new("/sys/fs/bpf").join(&cable.server));
+    let mut sensor = Party::start("sensor", sensor, path("sensor.log"))?;
+    sensor.wait_for(&path("sensor.sock"))?;
     std::thread::sleep(Duration::from_secs(1));
     let mut load = cable.command(&cable.client, &release.join("examples/reflex"));
     load.args(["connect", SERVER, &args.rate.to_string(), &args.seconds.to_string()]);
     let flows: u64 = output(&mut load)?.trim().parse()?;
     std::thread::sleep(Duration::from_secs(1));
-    if sensor.end(Duration::from_secs(30)).is_none_or(|status| !status.success()) {
-        bail!("the sensor did not end well: {}", std::fs::read_to_string(&log).unwrap_or_default());
+    if sensor.group.end(Duration::from_secs(30)).is_none_or(|status| !status.success()) {
+        bail!("the sensor did not end well: {}", sensor.said());
     }
-    std::thread::sleep(Duration::from_millis(300));
-    let mut serve = serve;
-    serve.kill()?;
-    let said = String::from_utf8(serve.wait_with_output()?.stdout)?;
-    let mut result: Value = serde_json::from_str(said.trim()).with_context(|| format!("the brain said {said:?}"))?;
+    // The brain reports when its sensor leaves.
+    brain.wait_for(&report)?;
+    let said = std::fs::read_to_string(&report)?;
+    let mut result: Value = serde_json::from_str(&said).with_context(|| format!("the brain reports {said:?}"))?;
     result["flows_per_second"] = json!(flows / args.seconds.max(1));
     Ok(result)
 }
 
-fn wait_for(path: &Path) -> Result<()> {
-    for _ in 0..100 {
-        crate::stop::check()?;
-        if path.exists() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
+/// A process that takes part, and where it writes what it has to say.
+struct Party {
+    name: &'static str,
+    group: Group,
+    log: PathBuf,
+}
+
+impl Party {
+    fn start(name: &'static str, command: Command, log: PathBuf) -> Result<Self> {
+        Ok(Self { name, group: Group::start(command, Some(&log))?, log })
     }
-    bail!("{} is not there after 10 s", path.display())
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Until the process has made `path`.
+    fn wait_for(&mut self, path: &Path) -> Result<()> {
+        for _ in 0..100 {
+            crate::stop::check()?;
+            if path.exists() {
+                return Ok(());
+            }
+            if let Some(status) = self.group.poll()? {
+                bail!("the {} left ({status}): {}", self.name, self.said());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        bail!("the {} has not made {} after 10 s: {}", self.name, path.display(), self.said())
+    }
 }
 
 /// Two namespaces with a cable between them; they go away when dropped.
@@ -117,6 +138,8 @@ impl Cable {
             format!("netns add {a}"),
             format!("netns add {b}"),
             format!("link add v0 netns {a} type veth peer name v0 netns {b}"),
+            // The sensor serves its metrics there.
+            format!("-n {a} link set lo up"),
             format!("-n {a} addr add {SERVER}/24 dev v0"),
             format!("-n {b} addr add 198.18.200.2/24 dev v0"),
             format!("-n {a} link set v0 up"),
