@@ -63,6 +63,12 @@ pub struct Benign {
     pub at_most: f64,
     /// Time after which a benign flow counts half, µs.
     pub half_life_us: u64,
+    /// Established benign TCP flows that prove an address.
+    pub proven_by: u32,
+    /// How long the last of them proves it, µs.
+    pub proven_for_us: u64,
+    /// What a proven address is limited to while the evidence may be forged, packets per second.
+    pub limit_per_second: u32,
 }
 
 /// One rule.

@@ -2,20 +2,22 @@
 //!
 //! A subject is the remote party of the traffic, never one of the sensor's own addresses (limits on new flows
 //! apart, which protect an own address). One odd flow never names a host: an address takes several distinct
-//! flows; a single flow that keeps being judged the same is dropped by itself.
+//! flows; a single flow that keeps being judged the same is dropped by itself. An address that proved benign is
+//! limited, not dropped, as long as others may have forged what speaks against it.
 
 mod case;
 mod decision;
 mod evidence;
 mod fading;
+mod proof;
 mod reason;
 mod subject;
 
 pub use decision::Decision;
 
 use crate::model::Scores;
-use crate::playbook::{ActionName, Playbook, Rule};
-use case::Case;
+use crate::playbook::{ActionName, Benign, Playbook, Rule};
+use case::{Case, Known};
 pub(crate) use decision::Origin;
 use decision::{Ids, Naming};
 use fading::Fading;
@@ -23,6 +25,7 @@ use ganglion_features::{Bounded, EventClock, Meta, Tick};
 use ganglion_flow::Addr;
 use ganglion_flow::packet::TCP;
 use ganglion_proto::v1::TrafficClass;
+use proof::{Proofs, is_handshake};
 use std::collections::HashSet;
 use std::sync::Arc;
 use subject::{Standing, Subject};
@@ -66,6 +69,7 @@ pub struct Policy {
     ids: Ids,
     cases: Bounded<(Addr, u16, usize), Case>,
     benign: Bounded<(Addr, u16), Fading>,
+    proofs: Proofs,
     /// When the verdict on a flow ends, µs of event time.
     flows: Bounded<(u64, usize), u64>,
 }
@@ -89,6 +93,7 @@ impl Policy {
             ids: Ids::new(),
             cases: Bounded::new(limit),
             benign: Bounded::new(limit),
+            proofs: Proofs::new(limit),
             flows: Bounded::new(limit),
         }
     }
@@ -109,6 +114,7 @@ impl Policy {
             // Times of another boot can't be compared with these.
             self.cases.clear();
             self.benign.clear();
+            self.proofs.clear();
             self.flows.clear();
         }
         let (probabilities, anomaly) = (scores.probabilities(row), scores.anomaly(row));
@@ -147,12 +153,14 @@ impl Policy {
 
     fn note_benign(&mut self, meta: &Meta, probabilities: &[f32]) {
         if self.likeliest(probabilities) == Some(TrafficClass::Benign) && meta.ended() && is_mutual(meta) {
-            let half_life_us = self.basis.playbook.benign.half_life_us;
+            let counts = self.basis.playbook.benign;
             let now_us = self.clock.now_us();
-            self.benign.entry((meta.initiator, meta.domain), Fading::default).add(now_us, half_life_us);
             // Whom the own machine calls is the subject where a bot is suspected.
-            if self.own.contains(&meta.initiator) || meta.outbound {
-                self.benign.entry((meta.responder, meta.domain), Fading::default).add(now_us, half_life_us);
+            let calls = self.own.contains(&meta.initiator) || meta.outbound;
+            for addr in [Some(meta.initiator), calls.then_some(meta.responder)].into_iter().flatten() {
+                let who = (addr, meta.domain);
+                self.benign.entry(who, Fading::default).add(now_us, counts.half_life_us);
+                self.proofs.note(who, meta, &counts, now_us);
             }
         }
     }
@@ -181,11 +189,11 @@ impl Policy {
         let subject = subject::of(seen.meta, rule.subject, seen.class, &self.own)?;
         let now_us = self.clock.now_us();
         let counts = self.basis.playbook.benign;
-        let benign = self.benign_flows(&subject, seen.meta, counts.half_life_us);
+        let known = self.known(&subject, seen.meta, &counts);
         let case = self.cases.entry((subject.addr, seen.meta.domain, index), Case::default);
-        let balance = case.add(rule, &counts, seen, benign, now_us);
+        let balance = case.add(rule, &counts, seen, known, now_us);
         let flow_alone = if case.names_address(rule, &balance) {
-            if !case.raise_when_due(rule, now_us) {
+            if !case.raise_when_due(rule, &balance, now_us) {
                 return None;
             }
             false
@@ -196,10 +204,18 @@ impl Policy {
             }
             true
         };
+        let (action, limit_per_second) = match subject.standing {
+            Standing::AlertOnly => (ActionName::Alert, 0),
+            Standing::Actionable if balance.spared.is_some() && !flow_alone => {
+                (ActionName::RateLimit, counts.limit_per_second)
+            }
+            Standing::Actionable => (rule.action, rule.limit_per_second),
+        };
         let naming = Naming {
             id: self.ids.next(),
             bundle: &self.basis.bundle,
-            action: if subject.standing == Standing::AlertOnly { ActionName::Alert } else { rule.action },
+            action,
+            limit_per_second,
             flow_alone,
             origin: match flow_alone {
                 true => Origin::Flow(seen.meta.flow_hash, index),
@@ -219,12 +235,16 @@ impl Policy {
         }
     }
 
-    /// Benign flows of late from a subject; none count for those who receive.
-    fn benign_flows(&self, subject: &Subject, meta: &Meta, half_life_us: u64) -> f64 {
-        match self.benign.get(&(subject.addr, meta.domain)) {
-            Some(known) if !subject.receives => known.score(self.clock.now_us(), half_life_us),
-            _ => 0.0,
+    /// What speaks for a subject; nothing does for those who receive.
+    fn known(&self, subject: &Subject, meta: &Meta, counts: &Benign) -> Known {
+        let (who, now_us) = ((subject.addr, meta.domain), self.clock.now_us());
+        // What our own machine sent nobody forged.
+        let firm = is_handshake(meta) || (meta.source.is_none() && self.own.contains(&meta.initiator));
+        if subject.receives {
+            return Known { benign: 0.0, proof: None, firm };
         }
+        let benign = self.benign.get(&who).map_or(0.0, |flows| flows.score(now_us, counts.half_life_us));
+        Known { benign, proof: self.proofs.of(&who, counts, now_us), firm }
     }
 
     /// Whether one flow is to be dropped by itself: large enough, judged alike several times, not dropped yet.

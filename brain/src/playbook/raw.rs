@@ -75,11 +75,23 @@ struct BenignRaw {
     #[serde(deserialize_with = "positive")]
     at_most: f64,
     half_life: Duration,
+    #[serde(deserialize_with = "at_least_one")]
+    proven_by: u32,
+    proven_for: Duration,
+    #[serde(deserialize_with = "at_least_one")]
+    limit_per_second: u32,
 }
 
 impl Default for BenignRaw {
     fn default() -> Self {
-        Self { per_flow: 0.1, at_most: 3.0, half_life: Duration(60_000_000) }
+        Self {
+            per_flow: 0.1,
+            at_most: 3.0,
+            half_life: Duration(60_000_000),
+            proven_by: 3,
+            proven_for: Duration(600_000_000),
+            limit_per_second: 1_000,
+        }
     }
 }
 
@@ -197,6 +209,9 @@ impl From<Playbook> for super::Playbook {
                 per_flow: raw.benign.per_flow,
                 at_most: raw.benign.at_most,
                 half_life_us: raw.benign.half_life.0,
+                proven_by: raw.benign.proven_by,
+                proven_for_us: raw.benign.proven_for.0,
+                limit_per_second: raw.benign.limit_per_second,
             },
             rules: raw.rules.into_iter().map(|rule| rule.0).collect(),
         }
@@ -257,6 +272,11 @@ fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     } else {
         Err(D::Error::custom(format!("{number} is no positive number")))
     }
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(from)?;
+    if number > 0 { Ok(number) } else { Err(D::Error::custom("0 where 1 is the least")) }
 }
 
 fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {

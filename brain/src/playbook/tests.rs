@@ -11,6 +11,7 @@ const RULE: &str = "  - classes: [dos]\n    min_confidence: 0.7\n    evidence: 3
 fn the_default_holds() {
     let playbook = Playbook::shipped().unwrap();
     assert_eq!(playbook.name, "default");
+    assert_eq!((playbook.benign.proven_by, playbook.benign.limit_per_second), (3, 1_000));
     assert!(playbook.rules.iter().all(|rule| rule.clear < rule.evidence));
     for class in crate::class::ALL {
         let ruled = playbook.rules.iter().any(|rule| rule.classes.contains(&class));
@@ -39,6 +40,8 @@ fn errors_name_line_column_and_key() {
     assert!(e.contains("line 7, column 13") && e.contains("10 parsecs"), "{e}");
     let e = error(&format!("{HEAD}{RULE}    action: drop\n").replace("[dos]", "[dos, gremlins]"));
     assert!(e.contains("line 4") && e.contains("gremlins") && e.contains("port-scan"), "{e}");
+    let e = error(&format!("version: 1\nname: t\nbenign:\n  proven_by: 0\nrules:\n{RULE}    action: drop\n"));
+    assert!(e.contains("line 4") && e.contains("1 is the least"), "{e}");
     let e = error("version: 1\nname: [\n");
     assert!(e.contains("line "), "{e}");
 }

@@ -16,6 +16,8 @@ pub(super) struct Case {
     /// Ended flows judged against the subject, fading as benign ones do.
     ended: Fading,
     raised: bool,
+    /// The verdict limits where the rule drops.
+    spared: bool,
     /// End of the verdict's time to live, µs of event time.
     until_us: u64,
     /// The last verdict, µs of event time.
@@ -30,24 +32,40 @@ pub(super) struct Balance {
     pub(super) need: f64,
     /// Benign flows of the subject of late.
     pub(super) benign: f64,
+    /// Benign flows that prove the subject, where it is spared for them.
+    pub(super) spared: Option<u32>,
     /// Share of its flows of late that speak against it.
     share: f64,
 }
 
+/// What is known of a subject when a row speaks against it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// Benign flows of late.
+    pub(super) benign: f64,
+    /// Benign flows that prove it, where there are enough.
+    pub(super) proof: Option<u32>,
+    /// The row can't be forged.
+    pub(super) firm: bool,
+}
+
 impl Case {
     /// Adds a row to the evidence.
-    pub(super) fn add(&mut self, rule: &Rule, counts: &Benign, seen: &Seen<'_>, benign: f64, now_us: u64) -> Balance {
+    pub(super) fn add(&mut self, rule: &Rule, counts: &Benign, seen: &Seen<'_>, known: Known, now_us: u64) -> Balance {
+        let benign = known.benign;
         self.fade(rule, now_us);
         if seen.meta.ended() {
             self.ended.add(now_us, counts.half_life_us);
         }
-        self.evidence.add(Piece::of(seen, now_us), rule.window_us);
+        self.evidence.add(Piece::of(seen, known.firm, now_us), rule.window_us);
         let tally = self.evidence.tally(now_us, rule.window_us);
         let against = f64::from(tally.flows).max(self.ended.score(now_us, counts.half_life_us));
         // More to raise a verdict than to keep it.
         let factor = (1.0 + benign * counts.per_flow).min(counts.at_most.max(1.0));
         let need = if self.raised { rule.clear } else { rule.evidence * factor };
-        Balance { tally, need, benign, share: against / (against + benign).max(1.0) }
+        // What others may have forged drops nobody who proved benign; enough connections of its own do.
+        let spared = known.proof.filter(|_| rule.action == ActionName::Drop && tally.firm_flows < rule.min_flows);
+        Balance { tally, need, benign, spared, share: against / (against + benign).max(1.0) }
     }
 
     /// Closes the matter when too little is left of what was known before this record.
@@ -68,14 +86,17 @@ impl Case {
             && balance.share >= rule.min_share
     }
 
-    /// Raises a verdict when there is none yet, or it nearly ends.
-    pub(super) fn raise_when_due(&mut self, rule: &Rule, now_us: u64) -> bool {
+    /// Raises a verdict when there is none yet, or it nearly ends, or has to be sterner.
+    pub(super) fn raise_when_due(&mut self, rule: &Rule, balance: &Balance, now_us: u64) -> bool {
         let nearly_over = self.until_us <= now_us.saturating_add(rule.ttl_us / 10);
         let cool = self.verdict_us.is_none_or(|at| now_us.saturating_sub(at) >= rule.cooldown_us);
-        if !nearly_over || !cool {
+        // A limit that has become too little does not wait for its end.
+        let sterner = self.spared && balance.spared.is_none();
+        if !sterner && (!nearly_over || !cool) {
             return false;
         }
         self.raised = true;
+        self.spared = balance.spared.is_some();
         self.verdict_us = Some(now_us);
         self.until_us = now_us.saturating_add(rule.ttl_us);
         true
@@ -84,6 +105,7 @@ impl Case {
     /// Forgets that a verdict was raised, not the evidence.
     pub(super) fn withdraw(&mut self) {
         self.raised = false;
+        self.spared = false;
         self.verdict_us = None;
         self.until_us = 0;
     }

@@ -24,11 +24,13 @@ pub(super) struct Piece {
     /// Flows and initiators that a SOURCE record stands for.
     flows: u32,
     sources: u32,
+    /// Nobody but the subject or the own machine can have made it.
+    firm: bool,
 }
 
 impl Piece {
     /// What a row weighs: its confidence, for a SOURCE record times its level.
-    pub(super) fn of(seen: &Seen<'_>, now_us: u64) -> Self {
+    pub(super) fn of(seen: &Seen<'_>, firm: bool, now_us: u64) -> Self {
         let meta: &Meta = seen.meta;
         let level = meta.source.map_or(1, |source| source.level.max(1));
         Self {
@@ -40,6 +42,7 @@ impl Piece {
             initiator: mix(mix(0, meta.initiator.hi), meta.initiator.lo),
             flows: meta.source.map_or(0, |source| source.new.max(source.open)),
             sources: meta.source.filter(|source| source.receives).map_or(0, |source| source.peers as u32),
+            firm,
         }
     }
 }
@@ -53,6 +56,8 @@ pub(super) struct Tally {
     pub(super) pieces: u32,
     /// Distinct flows that agree.
     pub(super) flows: u32,
+    /// Distinct flows among them that can't be forged.
+    pub(super) firm_flows: u32,
     /// Distinct initiators that agree.
     pub(super) sources: u32,
     /// Mean confidence, by weight.
@@ -109,7 +114,7 @@ impl Evidence {
     /// Adds up what lies within the window.
     pub(super) fn tally(&self, now_us: u64, window_us: u64) -> Tally {
         let mut by_class = [0.0; class::ALL.len()];
-        let (mut flows, mut initiators) = (Distinct::default(), Distinct::default());
+        let (mut flows, mut firm, mut initiators) = (Distinct::default(), Distinct::default(), Distinct::default());
         let (mut score, mut weights, mut confidence) = (0.0, 0.0, 0.0);
         let (mut pieces, mut by_record, mut sources, mut span_us) = (0, 0, 0, 0);
         for (piece, fade) in self.live(now_us, window_us) {
@@ -124,6 +129,9 @@ impl Evidence {
                 sources = sources.max(piece.sources);
             } else {
                 flows.insert(piece.flow);
+                if piece.firm {
+                    firm.insert(piece.flow);
+                }
             }
             initiators.insert(piece.initiator);
             span_us = span_us.max(now_us.saturating_sub(piece.time_us));
@@ -133,6 +141,7 @@ impl Evidence {
             score,
             pieces,
             flows: by_record.max(flows.count()),
+            firm_flows: firm.count(),
             sources: sources.max(initiators.count()),
             confidence: if weights > 0.0 { (confidence / weights) as f32 } else { 0.0 },
             class: class::ALL[strongest],

@@ -4,7 +4,7 @@ use super::case::Balance;
 use super::subject::{Standing, Subject};
 use super::{Naming, Seen};
 use crate::class;
-use crate::playbook::{Rule, SubjectName};
+use crate::playbook::{ActionName, Rule, SubjectName};
 use ganglion_features::Meta;
 use std::fmt::Write;
 
@@ -37,6 +37,13 @@ pub(super) fn words(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &B
     }
     text.push_str("; last: ");
     last(&mut text, meta);
+    if let Some(flows) = balance.spared.filter(|_| naming.action == ActionName::RateLimit) {
+        let _ = write!(
+            text,
+            "; limited, not dropped: {flows} benign flows prove the address, and all but {} of these could be forged",
+            tally.firm_flows
+        );
+    }
     if subject.standing == Standing::AlertOnly {
         text.push_str("; alert only, the sensor's own machine is involved");
     }

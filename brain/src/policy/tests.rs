@@ -33,10 +33,20 @@ fn row(record: &Record) -> Row {
 }
 
 fn flow(from: u32, to: u32, port: u16, stage: Stage, packets: u64, time_us: u64) -> Meta {
+    flow_of(from, to, port, stage, packets, time_us, status::ESTABLISHED)
+}
+
+/// A flow that an attacker elsewhere can forge: the handshake never ended.
+fn forged(from: u32, port: u16, time_us: u64) -> Meta {
+    flow_of(from, OWN, port, Stage::End, 1, time_us, 0)
+}
+
+fn flow_of(from: u32, to: u32, port: u16, stage: Stage, packets: u64, time_us: u64, bits: u8) -> Meta {
     let (key, is_a) = FlowKey::new(Addr::v4(from), Addr::v4(to), 40_000u16.wrapping_add(port), port, 6, 0);
     let mut state = FlowState::ZERO;
-    state.status = if is_a { status::INITIATOR_IS_A } else { 0 } | status::ESTABLISHED;
+    state.status = if is_a { status::INITIATOR_IS_A } else { 0 } | bits;
     state.fwd.packets = packets;
+    state.bwd.payload_bytes = if bits & status::ESTABLISHED != 0 { 500 } else { 0 };
     state.first_us = S;
     let header = RecordHeader::new(RecordKind::Flow, stage, Reason::Early, Hook::Xdp, time_us);
     row(&Record::Flow(FlowRecord { header, key, state })).meta
@@ -187,6 +197,81 @@ fn benign_traffic_makes_a_verdict_dearer() {
     assert_eq!(feed(&mut policy, more, TrafficClass::PortScan).len(), 1);
 }
 
+fn prove_benign(policy: &mut Policy) {
+    let benign = (0..5).map(|i| flow(PEER, OWN, 8_000 + i, Stage::End, 20, S + u64::from(i)));
+    assert!(feed(policy, benign, TrafficClass::Benign).is_empty());
+}
+
+fn scanned(time_us: u64) -> impl Iterator<Item = Meta> {
+    [8, 32, 128, 512].into_iter().map(move |new| source(PEER, Role::Source, new, time_us + u64::from(new)))
+}
+
+#[test]
+fn forged_packets_do_not_get_a_benign_client_dropped() {
+    for class in [TrafficClass::PortScan, TrafficClass::Dos] {
+        let mut policy = policy();
+        prove_benign(&mut policy);
+        let stray = (0..40).map(|port| forged(PEER, port, 2 * S + u64::from(port)));
+        let decisions = feed(&mut policy, stray.chain(scanned(3 * S)), class);
+        assert_eq!(decisions.len(), 1, "{class:?}");
+        let verdict = decisions[0].verdict.as_ref().unwrap();
+        assert_eq!((verdict.action(), verdict.limit_per_second), (Action::RateLimit, 1_000));
+        assert_eq!(decisions[0].action, ActionName::RateLimit);
+        assert!(verdict.reason.contains("limited, not dropped: 5 benign flows"), "{}", verdict.reason);
+        assert_eq!(address(&decisions[0]), "198.18.9.9");
+    }
+}
+
+#[test]
+fn who_never_proved_benign_is_dropped_at_once() {
+    for benign in [0, 2] {
+        let mut policy = policy();
+        // Too few flows, unanswered ones and datagrams prove nothing.
+        feed(
+            &mut policy,
+            (0..benign).map(|i| flow(PEER, OWN, 8_000 + i, Stage::End, 20, S + u64::from(i))),
+            TrafficClass::Benign,
+        );
+        feed(&mut policy, (0..9).map(|i| forged(PEER, i, S + u64::from(i))), TrafficClass::Benign);
+        let datagrams = (0..9).map(|i| Meta { protocol: 17, answered: true, ..flow(PEER, OWN, i, Stage::End, 9, S) });
+        feed(&mut policy, datagrams, TrafficClass::Benign);
+        let decisions = feed(&mut policy, scanned(3 * S), TrafficClass::PortScan);
+        assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
+    }
+}
+
+#[test]
+fn an_old_proof_is_worth_nothing() {
+    let mut policy = policy();
+    prove_benign(&mut policy);
+    let decisions = feed(&mut policy, scanned(700 * S), TrafficClass::PortScan);
+    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
+}
+
+#[test]
+fn a_benign_client_that_turns_is_dropped_once_its_own_connections_say_so() {
+    let mut policy = policy();
+    prove_benign(&mut policy);
+    let limited = feed(&mut policy, scanned(2 * S), TrafficClass::Dos);
+    assert_eq!(limited[0].action, ActionName::RateLimit);
+    let own = (0..20).map(|port| flow(PEER, OWN, port, Stage::End, 20, 3 * S + u64::from(port)));
+    let dropped = feed(&mut policy, own, TrafficClass::Dos);
+    assert_eq!(dropped.len(), 1, "without waiting for the limit to end");
+    let verdict = dropped[0].verdict.as_ref().unwrap();
+    assert_eq!((verdict.action(), verdict.limit_per_second), (Action::Drop, 0));
+    assert!(!verdict.reason.contains("not dropped"), "{}", verdict.reason);
+}
+
+#[test]
+fn a_beacon_without_a_handshake_is_our_own_and_not_forged() {
+    let mut policy = policy();
+    let to_peer = |i: u16, time_us| flow(OWN, PEER, 8_000 + i, Stage::End, 20, time_us + u64::from(i));
+    feed(&mut policy, (0..5).map(|i| to_peer(i, S)), TrafficClass::Benign);
+    let beacons = (0..9).map(|i| Meta { protocol: 17, ..to_peer(i, 2 * S) });
+    let decisions = feed(&mut policy, beacons, TrafficClass::Bot);
+    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
+}
+
 #[test]
 fn a_busy_client_is_not_judged_by_its_few_odd_flows() {
     let mut policy = policy();
@@ -249,6 +334,7 @@ proptest! {
                 prop_assert!(decision.alert.confidence.is_finite());
             }
             prop_assert!(policy.cases.len() <= 64 && policy.flows.len() <= 64 && policy.benign.len() <= 64);
+            prop_assert!(policy.proofs.len() <= 64);
         }
     }
 
@@ -258,7 +344,7 @@ proptest! {
         let meta = flow(PEER, OWN, 80, Stage::End, 20, S);
         for time_us in times {
             let seen = Seen { meta: &meta, class: TrafficClass::Dos, confidence: 0.9, anomaly: 0.0 };
-            evidence.add(Piece::of(&seen, time_us), 10 * S);
+            evidence.add(Piece::of(&seen, true, time_us), 10 * S);
             prop_assert!(evidence.len() <= 64);
             let tally = evidence.tally(time_us, 10 * S);
             prop_assert!(tally.score.is_finite() && tally.flows <= 1);
