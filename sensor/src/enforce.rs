@@ -2,7 +2,9 @@
 //! entry, and answers with what became of it.
 
 mod kernel;
+mod note;
 mod present;
+mod restore;
 mod rule;
 mod slots;
 
@@ -10,13 +12,15 @@ use std::collections::{HashMap, HashSet};
 
 use aya::maps::MapError;
 use ganglion_flow::Addr;
-use ganglion_flow::rules::{Action, Rule, RuleHits};
+use ganglion_flow::rules::{Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
 
 pub(crate) use kernel::{KernelRules, of_limit};
+use note::Note;
+pub(crate) use note::{KEY as NOTE_KEY, NoteMap, VALUE as NOTE_VALUE};
 use present::{Present, exemption_flag, rule_flag};
+use rule::check;
 pub(crate) use rule::{Author, EnforceError, InForce, Request, RuleMaps};
-use rule::{author_of, check};
 use slots::Slots;
 
 use crate::clock;
@@ -24,8 +28,6 @@ use crate::config::Mode;
 use crate::gate::{Gate, Origin};
 use crate::target::{Exemption, Net, Target};
 
-/// Reasons are not in the kernel's maps.
-const BEFORE: &str = "in force since before this start";
 const FOR_EVER: u64 = u64::MAX;
 /// An expired entry is removed a little later than the kernel, by its coarse clock, stops heeding it.
 const GRACE_NS: u64 = 20_000_000;
@@ -43,59 +45,11 @@ pub(crate) struct Enforcer<M> {
     present: Present,
     /// Exemptions changed since the rules' proofs were made.
     unproved: bool,
+    /// Notes found at the start whose rules are not found yet.
+    notes: HashMap<Target, Note>,
 }
 
 impl<M: RuleMaps> Enforcer<M> {
-    /// Takes over what the maps hold: rules and operators' exemptions outlive a restart.
-    pub(crate) fn restore(mut maps: M, settings: Settings, slot_count: u32) -> Result<Self, EnforceError> {
-        let now = clock::monotonic_ns();
-        let mut slots = Slots::new(slot_count);
-        let mut rules = HashMap::new();
-        for (target, rule) in maps.rules().map_err(|e| EnforceError::map(&"rules", e))? {
-            if rule.expires_ns <= now || !slots.claim(rule.slot) {
-                maps.delete(&target).map_err(|e| EnforceError::map(&target, e))?;
-                continue;
-            }
-            let author = author_of(&target, &rule);
-            rules.insert(target, InForce { rule, reason: BEFORE.to_owned(), verdict_id: String::new(), author });
-        }
-        let kept = maps.exemptions().map_err(|e| EnforceError::map(&"exemptions", e))?;
-        let exemptions = kept.into_iter().map(|(e, o)| (e, (Origin::from_number(o), String::new()))).collect();
-        let mut present = Present::default();
-        rules.keys().for_each(|target| present.add(rule_flag(target)));
-        let mut enforcer =
-            Self { maps, settings, slots, rules, exemptions, own: HashSet::new(), present, unproved: true };
-        enforcer.exemptions.keys().for_each(|e| enforcer.present.add(exemption_flag(e)));
-        enforcer.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
-        Ok(enforcer)
-    }
-
-    /// Adds rules and exemptions read from tables of another size.
-    pub(crate) fn adopt(&mut self, rules: Vec<(Target, Rule)>, exemptions: Vec<(Exemption, u32)>) {
-        let now = clock::monotonic_ns();
-        for (target, rule) in rules.into_iter().filter(|(_, rule)| rule.expires_ns > now) {
-            let remaining_ms = if rule.expires_ns == FOR_EVER { 0 } else { (rule.expires_ns - now) / 1_000_000 + 1 };
-            let request = Request {
-                target,
-                action: Action::from_u8(rule.action).unwrap_or(Action::Drop),
-                ttl_ms: remaining_ms,
-                limit: rule.limit,
-                class: rule.class,
-                reason: BEFORE.to_owned(),
-                verdict_id: String::new(),
-                author: author_of(&target, &rule),
-            };
-            if let Err(error) = self.put(request, now) {
-                tracing::error!(%target, %error, "a block could not be carried over");
-            }
-        }
-        for (exemption, origin) in exemptions {
-            if let Err(error) = self.exempt(exemption, Origin::from_number(origin), String::new()) {
-                tracing::error!(%exemption, %error, "an exemption could not be carried over");
-            }
-        }
-    }
-
     /// Makes a rule, or renews it. `Ok(false)`: a person's rule on the same target stands, and stays.
     pub(crate) fn apply(&mut self, request: Request) -> Result<bool, EnforceError> {
         check(&request)?;
@@ -105,7 +59,7 @@ impl<M: RuleMaps> Enforcer<M> {
         self.put(request, clock::monotonic_ns())
     }
 
-    fn put(&mut self, request: Request, now: u64) -> Result<bool, EnforceError> {
+    fn put(&mut self, mut request: Request, now: u64) -> Result<bool, EnforceError> {
         let target = request.target;
         let before = self.rules.get(&target).filter(|r| r.rule.expires_ns > now);
         if before.is_some_and(|r| r.author == Author::Operator) && request.author == Author::Verdict {
@@ -140,12 +94,22 @@ impl<M: RuleMaps> Enforcer<M> {
             }
             return Err(EnforceError::map(&target, source));
         }
+        request.reason = note::clip(request.reason);
+        self.note(&request);
         let in_force = InForce { rule, reason: request.reason, verdict_id: request.verdict_id, author: request.author };
         if self.rules.insert(target, in_force).is_none() {
             self.present.add(rule_flag(&target));
         }
         self.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(true)
+    }
+
+    fn note(&mut self, request: &Request) {
+        let (verdict_id, reason) = (request.verdict_id.clone(), request.reason.clone());
+        let note = Note { author: request.author, class: request.class, verdict_id, reason };
+        if let Err(error) = self.maps.note(&request.target, &note) {
+            tracing::warn!(target = %request.target, %error, "a restart will forget the reason of this rule");
+        }
     }
 
     fn new_slot(&mut self, target: &Target, author: Author) -> Result<u32, EnforceError> {
@@ -167,6 +131,8 @@ impl<M: RuleMaps> Enforcer<M> {
     pub(crate) fn remove(&mut self, target: &Target) -> Result<bool, EnforceError> {
         let existed = self.maps.delete(target).map_err(|e| EnforceError::map(target, e))?;
         let known = self.rules.remove(target);
+        // A note without a rule is removed by the next start at the latest.
+        let _none_or_kept = self.maps.forget(target);
         if let Some(known) = &known {
             let cleared = self.maps.clear_slot(known.rule.slot).is_ok();
             self.slots.release(known.rule.slot, cleared);

@@ -17,6 +17,7 @@ use ganglion_flow::source::SourceSet;
 use ganglion_flow::{Addr, FlowKey, FlowState, Wire};
 
 use crate::config::Tables;
+use crate::enforce::{NOTE_KEY, NOTE_VALUE};
 
 /// Layout number of the flow group; raise it with any change to its values.
 pub(crate) const FLOWS_LAYOUT: u32 = 1;
@@ -27,6 +28,9 @@ pub(crate) const BLOCKS_LAYOUT: u32 = 1;
 pub(crate) const SETTINGS_PIN: &str = "settings-v1";
 /// Pin of the ledger.
 pub(crate) const LEDGER_PIN: &str = "ledger-v1";
+
+/// Pin of the rules' notes, which the programs do not know.
+pub(crate) const NOTES_PIN: &str = "notes-v1";
 
 const ASIDE: &str = "old-";
 const LPM_KEY: usize = 20;
@@ -176,17 +180,7 @@ impl MapSpec {
     /// Bytes of kernel memory the map takes when full, by the kernel's own layout; a little too high rather
     /// than too low.
     pub fn bytes(&self, cpus: u64) -> u64 {
-        let entries = u64::from(self.entries);
-        let (key, value) = (u64::from(self.key).next_multiple_of(8), u64::from(self.value).next_multiple_of(8));
-        match self.kind {
-            // `struct htab_elem` is 48 bytes; buckets of 16 bytes, a power of two of them.
-            Kind::Hash => entries * (48 + key + value) + entries.next_power_of_two() * 16,
-            // Each prefix may need an intermediate node.
-            Kind::Lpm => entries * 2 * (40 + key + value),
-            Kind::Array => entries * value,
-            Kind::PerCpu => entries * value * cpus,
-            Kind::Ring => entries + 3 * 4096,
-        }
+        self.kind.bytes(u64::from(self.entries), u64::from(self.key), u64::from(self.value), cpus)
     }
 
     fn difference(&self, pin: &MapData) -> Option<Difference> {
@@ -199,6 +193,19 @@ impl MapSpec {
 }
 
 impl Kind {
+    fn bytes(self, entries: u64, key: u64, value: u64, cpus: u64) -> u64 {
+        let (key, value) = (key.next_multiple_of(8), value.next_multiple_of(8));
+        match self {
+            // `struct htab_elem` is 48 bytes; buckets of 16 bytes, a power of two of them.
+            Self::Hash => entries * (48 + key + value) + entries.next_power_of_two() * 16,
+            // Each prefix may need an intermediate node.
+            Self::Lpm => entries * 2 * (40 + key + value),
+            Self::Array => entries * value,
+            Self::PerCpu => entries * value * cpus,
+            Self::Ring => entries + 3 * 4096,
+        }
+    }
+
     fn map_type(self) -> MapType {
         match self {
             Self::Hash => MapType::Hash,
@@ -214,7 +221,8 @@ impl Kind {
 pub fn memory_bytes(tables: &Tables) -> u64 {
     let cpus = aya::util::nr_cpus().map_or(1, |n| n as u64);
     let scratch = 2 * FlowState::LEN as u64 * cpus;
-    let own = Settings::LEN as u64 + u64::from(crate::ledger::CAPACITY) * 8;
+    let notes = Kind::Hash.bytes(u64::from(tables.rules), NOTE_KEY as u64, NOTE_VALUE as u64, cpus);
+    let own = Settings::LEN as u64 + u64::from(crate::ledger::CAPACITY) * 8 + notes;
     specs(tables).iter().map(|spec| spec.bytes(cpus)).sum::<u64>() + scratch + own
 }
 

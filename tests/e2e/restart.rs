@@ -1,10 +1,12 @@
 //! Restart changes nothing: blocks and counters go on, whatever ends the sensor.
 
-use crate::harness::net::{ATTACKER, FRIEND};
+use crate::harness::net::{ATTACKER, FRIEND, SERVER};
 use crate::harness::traffic::{Flood, delivered};
-use crate::harness::{Agent, Net, eventually};
+use crate::harness::{Agent, FakeBrain, Net, eventually};
 
 use std::time::Duration;
+
+use ganglion_proto::v1::Outcome;
 
 #[test]
 fn kill_9_under_attack_keeps_drops_going_and_a_restart_picks_everything_up() {
@@ -24,6 +26,7 @@ fn kill_9_under_attack_keeps_drops_going_and_a_restart_picks_everything_up() {
     let agent = Agent::start(&net, &["--mode", "enforce"]);
     let block = agent.block(ATTACKER).expect("the block is known again");
     assert!(block["remaining_ms"].is_null(), "for ever still: {block:#}");
+    assert_eq!((block["reason"].as_str(), block["origin"].as_str()), (Some("flood"), Some("operator")));
     assert!(block["dropped"].as_u64().unwrap() > dropped, "hits went on in between: {block:#}");
     assert!(agent.block("198.18.7.0/24").is_some());
     assert!(agent.json(&["allow", "list"]).as_array().unwrap().iter().any(|e| e["target"] == "198.18.9.0/24"));
@@ -31,6 +34,27 @@ fn kill_9_under_attack_keeps_drops_going_and_a_restart_picks_everything_up() {
     assert_eq!(delivered(&net, ATTACKER, 3), 0);
     drop(flood);
     agent.assert_nothing_is_lost();
+}
+
+#[test]
+fn kill_9_keeps_why_a_verdict_stands() {
+    let net = Net::new();
+    let socket = net.file("brain.sock");
+    let mut brain = FakeBrain::listen(&socket);
+    let agent = Agent::start(&net, &["--brain", socket.to_str().unwrap()]);
+    brain.connected();
+    let drop = brain.condemn(ATTACKER, Duration::from_secs(600));
+    let limit = brain.limit_new_flows(SERVER, 100, Duration::from_secs(600));
+    assert_eq!((brain.outcome(&drop).0, brain.outcome(&limit).0), (Outcome::WouldEnforce, Outcome::WouldEnforce));
+    agent.kill();
+
+    let agent = Agent::start(&net, &[]);
+    for (target, id, action) in [(ATTACKER, drop, "drop"), (SERVER, limit, "limit-new-flows")] {
+        let block = agent.block(target).expect("the rule is known again");
+        assert_eq!(block["verdict_id"], id.as_str(), "{block:#}");
+        assert_eq!((&block["action"], &block["class"]), (&action.into(), &"PortScan".into()), "{block:#}");
+        assert_eq!((&block["reason"], &block["origin"]), (&"the test says so".into(), &"verdict".into()));
+    }
 }
 
 #[test]

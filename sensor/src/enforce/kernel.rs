@@ -1,10 +1,13 @@
 //! The rule maps of the kernel.
 
+use std::collections::HashMap;
+
 use aya::maps::MapError;
 use ganglion_flow::rules::{Action, NewFlowLimit, Rule, RuleHits};
 use ganglion_flow::settings::Settings;
 
 use super::RuleMaps;
+use super::note::{Note, NoteMap};
 use crate::maps::{RuleTables, SettingsMap};
 use crate::target::{Exemption, Target};
 
@@ -12,6 +15,7 @@ use crate::target::{Exemption, Target};
 pub(crate) struct KernelRules {
     pub(crate) tables: RuleTables,
     pub(crate) settings: SettingsMap,
+    pub(crate) notes: NoteMap,
 }
 
 impl RuleMaps for KernelRules {
@@ -64,6 +68,18 @@ impl RuleMaps for KernelRules {
         self.tables.clear_slot(slot)
     }
 
+    fn note(&mut self, target: &Target, note: &Note) -> Result<(), MapError> {
+        self.notes.insert(target, note)
+    }
+
+    fn forget(&mut self, target: &Target) -> Result<(), MapError> {
+        self.notes.remove(target)
+    }
+
+    fn notes(&self) -> Result<HashMap<Target, Note>, MapError> {
+        self.notes.read()
+    }
+
     fn hits(&self, slot: u32) -> Result<RuleHits, MapError> {
         self.tables.hits.sum(slot)
     }
@@ -94,7 +110,7 @@ impl RuleTables {
     }
 }
 
-/// A limit as a rule; the class that brought it is not in the map.
+/// A limit as a rule; the class that brought it is in its note.
 pub(crate) fn of_limit(limit: &NewFlowLimit) -> Rule {
     Rule {
         expires_ns: limit.expires_ns,

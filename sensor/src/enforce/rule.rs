@@ -1,9 +1,12 @@
 //! A rule: as asked for, as in force, and why it is refused.
 
+use std::collections::HashMap;
+
 use aya::maps::MapError;
 use ganglion_flow::rules::{Action, Rule, RuleHits};
 use ganglion_flow::settings::Settings;
 
+use super::note::{ID_BYTES, Note};
 use crate::gate::Refusal;
 use crate::target::{Exemption, Target};
 
@@ -16,17 +19,21 @@ pub(crate) trait RuleMaps: Send {
     fn unexempt(&mut self, exemption: &Exemption) -> Result<bool, MapError>;
     fn exemptions(&self) -> Result<Vec<(Exemption, u32)>, MapError>;
     fn clear_slot(&mut self, slot: u32) -> Result<(), MapError>;
+    fn note(&mut self, target: &Target, note: &Note) -> Result<(), MapError>;
+    fn forget(&mut self, target: &Target) -> Result<(), MapError>;
+    fn notes(&self) -> Result<HashMap<Target, Note>, MapError>;
     fn hits(&self, slot: u32) -> Result<RuleHits, MapError>;
     fn write_settings(&mut self, settings: &Settings) -> Result<(), MapError>;
 }
 
 /// Who asks for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Author {
     /// The brain.
-    Verdict,
+    Verdict = 1,
     /// A person.
-    Operator,
+    Operator = 2,
 }
 
 /// A rule as asked for.
@@ -71,7 +78,7 @@ impl EnforceError {
     }
 }
 
-/// Who made a rule found in a map. Limits do not carry their class; a person's would be renewed by one.
+/// Who made a rule found in a map without a note. Limits do not carry their class; a person's would be renewed by one.
 pub(super) fn author_of(target: &Target, rule: &Rule) -> Author {
     let person = rule.class == 0 && !matches!(target, Target::NewFlows(_));
     if person { Author::Operator } else { Author::Verdict }
@@ -85,6 +92,9 @@ pub(super) fn check(request: &Request) -> Result<(), EnforceError> {
     }
     if request.author == Author::Verdict && request.ttl_ms == 0 {
         return Err(EnforceError::Invalid("a verdict needs a time to live"));
+    }
+    if request.verdict_id.len() > ID_BYTES {
+        return Err(EnforceError::Invalid("a verdict's id has at most 40 bytes"));
     }
     Ok(())
 }

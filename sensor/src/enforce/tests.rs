@@ -1,6 +1,7 @@
 use super::*;
 use crate::target::parse_addr;
 use ganglion_flow::Wire;
+use ganglion_flow::rules::Action;
 use proptest::prelude::*;
 
 /// Maps of this process; checks the rules that hold between settings and entries.
@@ -8,6 +9,7 @@ use proptest::prelude::*;
 struct Fake {
     rules: HashMap<Target, Rule>,
     exempt: HashMap<Exemption, u32>,
+    notes: HashMap<Target, [u8; note::VALUE]>,
     settings: Option<Settings>,
     full: bool,
 }
@@ -48,6 +50,22 @@ impl RuleMaps for Fake {
 
     fn clear_slot(&mut self, _: u32) -> Result<(), MapError> {
         Ok(())
+    }
+
+    fn note(&mut self, target: &Target, note: &Note) -> Result<(), MapError> {
+        if self.full {
+            return Err(full());
+        }
+        self.notes.insert(*target, note.encode());
+        Ok(())
+    }
+
+    fn forget(&mut self, target: &Target) -> Result<(), MapError> {
+        self.notes.remove(target).map(drop).ok_or(MapError::KeyNotFound)
+    }
+
+    fn notes(&self) -> Result<HashMap<Target, Note>, MapError> {
+        Ok(self.notes.iter().filter_map(|(t, n)| Some((*t, Note::decode(n)?))).collect())
     }
 
     fn hits(&self, _: u32) -> Result<RuleHits, MapError> {
@@ -141,6 +159,73 @@ fn a_restart_finds_everything_again() {
     assert_eq!(flags(&again) & (flag::BLOCKS | flag::ALLOW_NETS), flag::BLOCKS | flag::ALLOW_NETS);
     let person = again.get(&Target::Address(parse_addr("198.18.0.6").unwrap())).unwrap().0;
     assert_eq!(person.author, Author::Operator);
+}
+
+/// A limit on new flows is one of the rules whose class the kernel's map does not hold.
+fn limit(addr: &str) -> Request {
+    let target = Target::NewFlows(parse_addr(addr).unwrap());
+    let verdict = request(addr, 60_000, Author::Verdict);
+    Request { target, action: Action::RateLimit, limit: 100, class: 2, reason: "ddos".into(), ..verdict }
+}
+
+/// The maps of limits have no class.
+fn as_in_the_kernel(mut maps: Fake) -> Fake {
+    let limits = maps.rules.iter_mut().filter(|(target, _)| matches!(target, Target::NewFlows(_)));
+    limits.for_each(|(_, rule)| rule.class = 0);
+    maps
+}
+
+#[test]
+fn a_restart_keeps_reasons_ids_classes_and_authors() {
+    let mut e = enforcer(8);
+    let limit = limit("198.18.0.1");
+    let person = Request { reason: "x".repeat(1_000), ..request("198.18.0.6", 0, Author::Operator) };
+    let asked = [request("198.18.0.5", 60_000, Author::Verdict), limit.clone(), person];
+    asked.clone().into_iter().for_each(|request| assert!(e.apply(request).unwrap()));
+    let before: HashMap<_, _> = e.list().into_iter().collect();
+    let person = &before[&asked[2].target];
+    assert!(person.reason.len() <= note::REASON_BYTES && person.reason.ends_with('…'));
+    let again = Enforcer::restore(as_in_the_kernel(e.maps), Settings::new(1, 1, 0), 8).unwrap();
+    assert_eq!(again.list().into_iter().collect::<HashMap<_, _>>(), before);
+
+    // Tables of another size: the rules come one by one.
+    let mut maps = as_in_the_kernel(again.maps);
+    let old = maps.rules.drain().collect();
+    let mut moved = Enforcer::restore(maps, Settings::new(1, 1, 0), 16).unwrap();
+    moved.adopt(old, Vec::new());
+    let found = moved.get(&limit.target).unwrap().0;
+    assert_eq!((found.rule.class, found.reason.as_str(), found.verdict_id.as_str()), (2, "ddos", "v"));
+}
+
+#[test]
+fn notes_come_and_go_with_their_rules() {
+    let mut e = enforcer(8);
+    let verdict = request("198.18.0.5", 60_000, Author::Verdict);
+    e.apply(verdict.clone()).unwrap();
+    e.apply(limit("198.18.0.1")).unwrap();
+    e.remove(&verdict.target).unwrap();
+    assert_eq!(e.maps.notes.len(), 1);
+    e.maps.rules.clear();
+    let mut again = Enforcer::restore(e.maps, Settings::new(1, 1, 0), 8).unwrap();
+    again.adopt(Vec::new(), Vec::new());
+    assert!(again.maps.notes.is_empty(), "no rule, no note");
+}
+
+#[test]
+fn a_note_of_another_rule_or_of_nobody_explains_nothing() {
+    let mut e = enforcer(8);
+    let verdict = request("198.18.0.5", 60_000, Author::Verdict);
+    e.apply(verdict.clone()).unwrap();
+    for wrong in
+        [Note { class: 9, ..Note::decode(&e.maps.notes[&verdict.target]).unwrap() }.encode(), [255; note::VALUE]]
+    {
+        e.maps.notes.insert(verdict.target, wrong);
+        let again = Enforcer::restore(e.maps, Settings::new(1, 1, 0), 8).unwrap();
+        let found = again.get(&verdict.target).unwrap().0;
+        assert_eq!((found.rule.class, found.author, found.verdict_id.as_str()), (4, Author::Verdict, ""));
+        e = again;
+    }
+    assert!(matches!(e.apply(Request { verdict_id: "v".repeat(41), ..verdict }), Err(EnforceError::Invalid(_))));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::attach;
 use crate::config::{Ingress, SensorConfig};
 use crate::core::{self, Core};
 use crate::drain::{Batch, Queue};
-use crate::enforce::{Enforcer, KernelRules};
+use crate::enforce::{Enforcer, KernelRules, NoteMap};
 use crate::layout::{self, MapSpec};
 use crate::load::{self, Loaded};
 use crate::preflight::{self, Interface, PreflightError};
@@ -199,7 +199,9 @@ fn take_over(
     let Some((tables, settings_map)) = loaded.rules.take().zip(loaded.settings.take()) else {
         return Err(SensorError::Rules("they are taken already".into()));
     };
-    let maps = KernelRules { tables, settings: settings_map };
+    let notes =
+        NoteMap::open(folder, config.tables.rules).map_err(|e| SensorError::Rules(format!("their notes: {e}")))?;
+    let maps = KernelRules { tables, settings: settings_map, notes };
     let mut enforcer = Enforcer::restore(maps, settings, config.tables.rules).map_err(rules)?;
     let old = upgrade::old_rules(folder, specs);
     enforcer.adopt(old.rules, old.exemptions);

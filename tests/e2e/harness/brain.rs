@@ -91,8 +91,17 @@ impl FakeBrain {
         self.seen.lock().unwrap().records.len()
     }
 
-    /// Sends a verdict on an address; its identifier.
+    /// Sends a verdict that drops an address; its identifier.
     pub(crate) fn condemn(&mut self, address: &str, ttl: Duration) -> String {
+        self.judge(address, Action::Drop, 0, ttl)
+    }
+
+    /// Sends a verdict that limits new flows towards an address; its identifier.
+    pub(crate) fn limit_new_flows(&mut self, address: &str, per_second: u32, ttl: Duration) -> String {
+        self.judge(address, Action::LimitNewFlows, per_second, ttl)
+    }
+
+    fn judge(&mut self, address: &str, action: Action, limit_per_second: u32, ttl: Duration) -> String {
         self.verdicts += 1;
         let id = format!("test-{}", self.verdicts);
         let verdict = Verdict {
@@ -101,7 +110,8 @@ impl FakeBrain {
             class: TrafficClass::PortScan.into(),
             confidence: 0.99,
             reason: "the test says so".into(),
-            action: Action::Drop.into(),
+            action: action.into(),
+            limit_per_second,
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap(),
             ..Verdict::default()
         };
