@@ -1,5 +1,6 @@
 //! What all parts of a running sensor share: the maps, the rules, the ledger.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -234,21 +235,27 @@ pub(crate) fn refresh_protection(rules: &Mutex<Enforcer<KernelRules>>, config: &
     let rules = || rules.lock().unwrap_or_else(PoisonError::into_inner);
     let own = protect::own_addresses();
     rules().set_own(own);
-    let settings = config.allow.iter().filter_map(|text| text.parse().ok()).map(Exemption::Network);
-    let mut wanted = vec![(Origin::Settings, settings.map(|e| (e, "settings".to_owned())).collect())];
-    if config.protect_infrastructure {
-        wanted.push((Origin::Infrastructure, protect::infrastructure()));
-    }
-    if config.protect_ssh {
-        let known = rules().allowed().into_iter().filter(|(_, origin, _)| *origin == Origin::Session);
-        let known = known.map(|(exemption, _, _)| exemption).collect();
-        wanted.push((Origin::Session, protect::sessions(config.domain, &known)));
-    }
-    for (origin, exemptions) in wanted {
+    let known = rules().allowed().into_iter().filter(|(_, origin, _)| *origin == Origin::Session);
+    let known = known.map(|(exemption, _, _)| exemption).collect();
+    for (origin, exemptions) in protected(config, &known) {
         if let Err(error) = rules().sync(origin, exemptions) {
             tracing::error!(%error, origin = origin.label(), "exemptions can't be brought up to date");
         }
     }
+}
+
+type Exemptions = HashMap<Exemption, String>;
+
+/// Exactly what is to be exempt, by origin; nothing where a protection is switched off, so that what an earlier
+/// start pinned goes. `sessions` are exempt already.
+fn protected(config: &SensorConfig, sessions: &HashSet<Exemption>) -> [(Origin, Exemptions); 3] {
+    let networks = config.allow.iter().filter_map(|text| text.parse().ok()).map(Exemption::Network);
+    let when = |wanted: bool, read: &dyn Fn() -> Exemptions| if wanted { read() } else { Exemptions::new() };
+    [
+        (Origin::Settings, networks.map(|network| (network, "settings".to_owned())).collect()),
+        (Origin::Infrastructure, when(config.protect_infrastructure, &protect::infrastructure)),
+        (Origin::Session, when(config.protect_ssh, &|| protect::sessions(config.domain, sessions))),
+    ]
 }
 
 /// Why a verdict or a request is no rule.
@@ -290,4 +297,19 @@ pub(crate) fn request(
         verdict_id: String::new(),
         author,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protection_that_is_off_wants_nothing_exempt() {
+        let off = SensorConfig { protect_ssh: false, protect_infrastructure: false, ..SensorConfig::default() };
+        let wanted = protected(&off, &HashSet::new());
+        // Every origin is named: what an earlier start made under it is removed.
+        let named: HashSet<Origin> = wanted.iter().map(|(origin, _)| *origin).collect();
+        assert_eq!(named, HashSet::from([Origin::Settings, Origin::Infrastructure, Origin::Session]));
+        assert!(wanted.iter().all(|(_, exemptions)| exemptions.is_empty()));
+    }
 }

@@ -259,6 +259,18 @@ fn syncing_an_origin_leaves_the_others() {
     assert_eq!(e.maps.exempt.len(), 1);
 }
 
+#[test]
+fn what_an_earlier_start_exempted_goes_when_nobody_wants_it_any_more() {
+    let mut e = enforcer(8);
+    let session = Exemption::Network("198.18.9.9/32".parse().unwrap());
+    e.sync(Origin::Session, [(session, String::new())].into()).unwrap();
+    let mut again = Enforcer::restore(e.maps, Settings::new(1, 1, 0), 8).unwrap();
+    assert_eq!(again.allowed().len(), 1);
+    again.sync(Origin::Session, HashMap::new()).unwrap();
+    assert_eq!((again.allowed().len(), again.maps.exempt.len()), (0, 0));
+    assert_eq!(flags(&again) & flag::ALLOW_NETS, 0);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Block(u8, bool),
