@@ -45,6 +45,8 @@ pub(crate) struct Enforcer<M> {
     present: Present,
     /// Exemptions changed since the rules' proofs were made.
     unproved: bool,
+    /// Rules whose proofs are still of an earlier list.
+    to_prove: Vec<Target>,
     /// Notes found at the start whose rules are not found yet.
     notes: HashMap<Target, Note>,
 }
@@ -186,13 +188,13 @@ impl<M: RuleMaps> Enforcer<M> {
         self.unproved = true;
     }
 
-    /// Renews the proofs of all rules after a change of the exemptions.
-    pub(crate) fn prove(&mut self) {
-        if !std::mem::take(&mut self.unproved) {
-            return;
+    /// Renews the proofs of `most` rules after a change of the exemptions; false when none is left to renew.
+    pub(crate) fn prove(&mut self, most: usize) -> bool {
+        if std::mem::take(&mut self.unproved) {
+            self.to_prove = self.rules.keys().copied().collect();
         }
-        let targets: Vec<Target> = self.rules.keys().copied().collect();
-        for target in targets {
+        let rest = self.to_prove.len().saturating_sub(most);
+        for target in self.to_prove.split_off(rest) {
             let proof = self.proof(&target);
             let Some(known) = self.rules.get_mut(&target) else { continue };
             if known.rule.proof == proof {
@@ -203,6 +205,7 @@ impl<M: RuleMaps> Enforcer<M> {
                 tracing::warn!(%target, %error, "a rule keeps its slow path");
             }
         }
+        !self.to_prove.is_empty()
     }
 
     /// Ends an exemption; false when there was none.

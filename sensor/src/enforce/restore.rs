@@ -42,7 +42,8 @@ impl<M: RuleMaps> Enforcer<M> {
         let mut present = Present::default();
         rules.keys().for_each(|target| present.add(rule_flag(target)));
         let own = HashSet::new();
-        let mut enforcer = Self { maps, settings, slots, rules, exemptions, own, present, unproved: true, notes };
+        let (unproved, to_prove) = (true, Vec::new());
+        let mut enforcer = Self { maps, settings, slots, rules, exemptions, own, present, unproved, to_prove, notes };
         enforcer.exemptions.keys().for_each(|e| enforcer.present.add(exemption_flag(e)));
         enforcer.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(enforcer)

@@ -271,6 +271,29 @@ fn what_an_earlier_start_exempted_goes_when_nobody_wants_it_any_more() {
     assert_eq!(flags(&again) & flag::ALLOW_NETS, 0);
 }
 
+fn proved(e: &Enforcer<Fake>) -> usize {
+    e.maps.rules.values().filter(|rule| rule.proof == e.settings.allow_generation).count()
+}
+
+#[test]
+fn rules_are_proved_in_portions_and_anew_after_every_change() {
+    let mut e = enforcer(128);
+    for host in 0..100 {
+        e.apply(request(&format!("198.18.0.{host}"), 0, Author::Operator)).unwrap();
+    }
+    e.allow(Exemption::Network("198.18.0.96/30".parse().unwrap()), String::new()).unwrap();
+    assert_eq!(proved(&e), 0);
+    assert!(e.prove(64));
+    assert!((60..=64).contains(&proved(&e)), "{} of a portion of 64", proved(&e));
+    // A change in between: what was proved is void, and proved again.
+    e.allow(Exemption::Network("198.18.0.92/30".parse().unwrap()), String::new()).unwrap();
+    assert_eq!(proved(&e), 0);
+    e.remove(&request("198.18.0.7", 0, Author::Operator).target).unwrap();
+    let portions = (1..9).find(|_| !e.prove(64));
+    assert_eq!((portions, proved(&e)), (Some(2), 100 - 8 - 1));
+    assert!(!e.prove(64), "nothing is left");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Block(u8, bool),

@@ -19,7 +19,7 @@ use crate::{attach, control, metrics, recorder};
 /// How long the brain may take to judge what is left at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const KEEP_EVERY: Duration = Duration::from_millis(250);
-/// Rules removed under one lock.
+/// Rules removed, or proved anew, under one lock.
 const PORTION: usize = 64;
 /// Exemptions follow the machine every so many rounds.
 const REFRESH_ROUNDS: u32 = 40;
@@ -130,7 +130,10 @@ fn keep(core: &Core, stop: &Stop) {
     while !stop.wait(KEEP_EVERY) {
         round += 1;
         let expired = expire(core);
-        core.rules().prove();
+        while core.rules().prove(PORTION) {
+            // Verdicts wait for the lock.
+            thread::yield_now();
+        }
         if expired > 0 {
             tracing::info!(expired, "rules expired");
         }

@@ -208,7 +208,8 @@ fn take_over(
     let enforcer = Mutex::new(enforcer);
     core::refresh_protection(&enforcer, config);
     let mut enforcer = enforcer.into_inner().unwrap_or_else(PoisonError::into_inner);
-    enforcer.prove();
+    // Nobody waits for the rules yet.
+    enforcer.prove(usize::MAX);
     enforcer.set_mode(config.mode).map_err(rules)?;
     if enforcer.len() > 0 {
         tracing::info!(rules = enforcer.len(), "rules in force go on");
