@@ -17,6 +17,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
 type Answer<T> = Result<Response<T>, Status>;
+type Portions = Pin<Box<dyn Stream<Item = Result<ListBlocksResponse, Status>> + Send>>;
 type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 
 /// Keeps blocks; refuses 198.18.0.1.
@@ -34,6 +35,8 @@ fn name(target: Option<&Target>) -> String {
 
 #[tonic::async_trait]
 impl Sensor for ByHeart {
+    type ListBlocksStream = Portions;
+
     async fn status(&self, _: Request<SensorStatusRequest>) -> Answer<SensorStatus> {
         let packets = Equation { left: 10, terms: [("live".to_owned(), 10)].into(), difference: 0 };
         Ok(Response::new(SensorStatus {
@@ -70,8 +73,10 @@ impl Sensor for ByHeart {
         Ok(Response::new(RemoveBlockResponse { removed: blocks.len() < before }))
     }
 
-    async fn list_blocks(&self, _: Request<ListBlocksRequest>) -> Answer<ListBlocksResponse> {
-        Ok(Response::new(ListBlocksResponse { blocks: self.blocks.lock().unwrap().clone() }))
+    async fn list_blocks(&self, _: Request<ListBlocksRequest>) -> Answer<Portions> {
+        let blocks = self.blocks.lock().unwrap();
+        let portions = blocks.chunks(2).map(|some| Ok(ListBlocksResponse { blocks: some.to_vec() }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(portions.collect::<Vec<_>>()))))
     }
 
     async fn add_allow(&self, request: Request<AddAllowRequest>) -> Answer<AddAllowResponse> {
@@ -184,6 +189,17 @@ fn blocks_are_added_listed_and_removed() {
     assert_eq!(served.sensor(&["block", "remove", "198.18.3.4"]).status.code(), Some(0));
     assert_eq!(out(&served.sensor(&["block", "list"])), "no blocks\n");
     assert_eq!(served.sensor(&["block", "remove", "198.18.3.4"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_list_in_portions_is_shown_whole() {
+    let served = Served::start();
+    let targets: Vec<String> = (1..=5).map(|host| format!("198.18.3.{host}")).collect();
+    let words: Vec<&str> = ["block", "add"].into_iter().chain(targets.iter().map(String::as_str)).collect();
+    assert_eq!(served.sensor(&words).status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_str(&out(&served.sensor(&["block", "list", "--json"]))).unwrap();
+    let listed: Vec<&str> = json.as_array().unwrap().iter().map(|block| block["target"].as_str().unwrap()).collect();
+    assert_eq!(listed, targets);
 }
 
 #[test]

@@ -1,21 +1,20 @@
 //! The control socket: what a person may ask and order.
 
+mod blocks;
 mod flows;
 mod socket;
 
 use std::sync::Arc;
 
-use ganglion_flow::rules::{Action, RuleHits};
 use ganglion_proto::v1::{self, sensor_server};
 use tonic::{Request, Response, Status};
 
 pub use socket::SocketError;
 pub(crate) use socket::bind;
 
-use crate::clock;
 use crate::config::Mode;
 use crate::core::{self, Age, Core, VerdictError};
-use crate::enforce::{Author, EnforceError, InForce};
+use crate::enforce::{Author, EnforceError};
 use crate::report::Snapshot;
 use crate::target::{Exemption, Target};
 use crate::uplink::Reflex;
@@ -78,33 +77,6 @@ fn invalid(error: impl std::fmt::Display) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
-/// A rule as a message.
-fn block(target: &Target, in_force: &InForce, hits: &RuleHits) -> v1::Block {
-    let rule = &in_force.rule;
-    let remaining_ns = rule.expires_ns.saturating_sub(clock::monotonic_ns());
-    let action = match (target, Action::from_u8(rule.action)) {
-        (Target::NewFlows(_), _) => v1::Action::LimitNewFlows,
-        (_, Some(Action::Drop)) => v1::Action::Drop,
-        (_, Some(Action::RateLimit)) => v1::Action::RateLimit,
-        (_, Some(Action::Observe)) => v1::Action::Observe,
-        (_, None) => v1::Action::Unspecified,
-    };
-    v1::Block {
-        target: Some(target.to_proto()),
-        action: action.into(),
-        class: i32::from(rule.class),
-        reason: in_force.reason.clone(),
-        remaining_ms: if rule.expires_ns == u64::MAX { 0 } else { (remaining_ns / 1_000_000).max(1) },
-        packets: hits.packets,
-        bytes: hits.bytes,
-        dropped: hits.dropped,
-        limit_per_second: rule.limit,
-        verdict_id: in_force.verdict_id.clone(),
-        first_drop_boot_ns: hits.first_drop_ns,
-        origin: if in_force.author == Author::Verdict { "verdict" } else { "operator" }.to_owned(),
-    }
-}
-
 fn status(snapshot: Snapshot, core: &Core) -> v1::SensorStatus {
     let owned = |map: std::collections::BTreeMap<&'static str, u64>| map.into_iter().map(|(k, v)| (k.to_owned(), v));
     let shed = crate::ledger::Entry::SHED.iter().map(|e| (e.label().to_owned(), core.ledger.get(*e))).collect();
@@ -141,6 +113,8 @@ fn status(snapshot: Snapshot, core: &Core) -> v1::SensorStatus {
 
 #[tonic::async_trait]
 impl sensor_server::Sensor for Control {
+    type ListBlocksStream = blocks::Portions;
+
     async fn status(&self, _: Request<v1::SensorStatusRequest>) -> Result<Response<v1::SensorStatus>, Status> {
         let answer = in_background(&self.core, |core| {
             let snapshot = core.snapshot(Age::Fresh).map_err(|e| Status::internal(e.to_string()))?;
@@ -161,7 +135,7 @@ impl sensor_server::Sensor for Control {
         let mut rules = self.core.rules();
         rules.apply(rule)?;
         tracing::info!(%target, "block added by an operator");
-        let made = rules.get(&target).map(|(in_force, hits)| block(&target, &in_force, &hits));
+        let made = rules.get(&target).map(|(in_force, hits)| blocks::message(&target, &in_force, &hits));
         Ok(Response::new(v1::AddBlockResponse { block: made }))
     }
 
@@ -180,17 +154,8 @@ impl sensor_server::Sensor for Control {
         Ok(Response::new(v1::RemoveBlockResponse { removed }))
     }
 
-    async fn list_blocks(&self, _: Request<v1::ListBlocksRequest>) -> Result<Response<v1::ListBlocksResponse>, Status> {
-        let blocks = in_background(&self.core, |core| {
-            let list = core.rules().list();
-            let slots: Vec<u32> = list.iter().map(|(_, in_force)| in_force.rule.slot).collect();
-            let hits = core.hits(&slots);
-            let mut all: Vec<v1::Block> =
-                list.iter().zip(hits).map(|((target, in_force), hits)| block(target, in_force, &hits)).collect();
-            all.sort_by_key(|block| std::cmp::Reverse(block.packets));
-            Ok(all)
-        });
-        Ok(Response::new(v1::ListBlocksResponse { blocks: blocks.await? }))
+    async fn list_blocks(&self, _: Request<v1::ListBlocksRequest>) -> Result<Response<Self::ListBlocksStream>, Status> {
+        Ok(Response::new(blocks::stream(&self.core)))
     }
 
     async fn add_allow(&self, request: Request<v1::AddAllowRequest>) -> Result<Response<v1::AddAllowResponse>, Status> {

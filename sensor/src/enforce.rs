@@ -263,9 +263,9 @@ impl<M: RuleMaps> Enforcer<M> {
         if self.settings.flags & flag::ENFORCE != 0 { Mode::Enforce } else { Mode::Observe }
     }
 
-    /// Rules in force.
-    pub(crate) fn list(&self) -> Vec<(Target, InForce)> {
-        self.rules.iter().map(|(t, r)| (*t, r.clone())).collect()
+    /// What the rules in force are about.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        self.rules.keys().copied().collect()
     }
 
     /// Slots in use.
@@ -281,7 +281,7 @@ impl<M: RuleMaps> Enforcer<M> {
     /// One rule, with what it matched.
     pub(crate) fn get(&self, target: &Target) -> Option<(InForce, RuleHits)> {
         let found = self.rules.get(target)?;
-        Some((found.clone(), self.maps.hits(found.rule.slot).ok()?))
+        Some((found.clone(), self.hits(found.rule.slot)))
     }
 
     /// Number of rules.

@@ -77,3 +77,20 @@ fn rate_limit_lets_so_many_packets_pass() {
     // The limit counts by the second; the burst may lie across two of them.
     assert!((5..=10).contains(&arrived), "{arrived} of 100 packets passed a limit of 5 per second");
 }
+
+#[test]
+fn more_blocks_than_fit_a_message_are_listed() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &[]);
+    let targets: Vec<String> = (0..12_000).map(|i| format!("198.19.{}.{}", i / 250, 1 + i % 250)).collect();
+    let reason = "far more than four megabytes of reasons ".repeat(9);
+    let words = ["block", "add", "--reason", &reason];
+    agent.tell(&words.into_iter().chain(targets.iter().map(String::as_str)).collect::<Vec<_>>());
+    let listed = agent.json(&["block", "list"]);
+    assert!(listed.to_string().len() > 4 << 20);
+    let mut found: Vec<_> = listed.as_array().unwrap().iter().map(|block| block["target"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    let mut targets: Vec<_> = targets.iter().map(String::as_str).collect();
+    targets.sort_unstable();
+    assert_eq!(found, targets);
+}

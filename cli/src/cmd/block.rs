@@ -119,7 +119,11 @@ fn added(block: &Block, observing: bool) -> String {
 
 async fn list(args: Ask) -> Result {
     let mut sensor = client::sensor(&args.control).await?;
-    let mut blocks = sensor.list_blocks(ListBlocksRequest {}).await?.into_inner().blocks;
+    let mut portions = sensor.list_blocks(ListBlocksRequest {}).await?.into_inner();
+    let mut blocks = Vec::new();
+    while let Some(portion) = portions.message().await? {
+        blocks.extend(portion.blocks);
+    }
     blocks.sort_by_cached_key(|block| (std::cmp::Reverse(block.dropped), show_target(block.target.as_ref())));
     if args.json {
         say_json(&blocks.iter().map(view::block).collect())?;

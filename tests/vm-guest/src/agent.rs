@@ -76,7 +76,14 @@ impl Agent {
 
     /// Blocks in force.
     pub(crate) fn blocks(&mut self) -> Result<Vec<Block>> {
-        Ok(self.runtime.block_on(self.client.list_blocks(ListBlocksRequest {}))?.into_inner().blocks)
+        self.runtime.block_on(async {
+            let mut portions = self.client.list_blocks(ListBlocksRequest {}).await?.into_inner();
+            let mut blocks = Vec::new();
+            while let Some(portion) = portions.message().await? {
+                blocks.extend(portion.blocks);
+            }
+            Ok(blocks)
+        })
     }
 
     /// Ends it, and says how it ended.
