@@ -82,8 +82,6 @@ const PACKAGES: &[Package] = &[
     (Purpose::Run, "python3", Some("python3"), "fetches ONNX Runtime; training"),
     (Purpose::Run, "python3-venv", None, "fetches ONNX Runtime; training"),
     (Purpose::Dev, "qemu-system-x86", Some("qemu-system-x86_64"), "tests on other kernels"),
-    (Purpose::Dev, "busybox-static", Some("busybox"), "user space of those kernels"),
-    (Purpose::Dev, "cpio", Some("cpio"), "packs it"),
     (Purpose::Dev, "prometheus", Some("promtool"), "checks scrape and alert rules"),
     (Purpose::Dev, "shellcheck", Some("shellcheck"), "checks shell scripts"),
     (Purpose::Dev, "tcpdump", Some("tcpdump"), "captures from the laboratory"),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::Tally;
 
-/// Runs ruff and the trainer's tests where its environment is.
+/// Runs ruff, mypy and the trainer's tests where its environment is.
 pub(crate) fn run(root: &Path) -> Result<Tally> {
     let trainer = root.join("trainer");
     let python = trainer.join(".venv/bin/python");
@@ -18,6 +18,7 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
     }
     let mut tally = module(&trainer, &python, &["ruff", "check", "."])?;
     tally.add(module(&trainer, &python, &["ruff", "format", "--check", "."])?);
+    tally.add(module(&trainer, &python, &["mypy"])?);
     tally.add(pytest(&trainer, &python)?);
     Ok(tally)
 }
