@@ -3,6 +3,7 @@
 use super::Seen;
 use super::evidence::{Evidence, Piece, Tally};
 use super::fading::Fading;
+use super::proof::Proof;
 use crate::playbook::{ActionName, Benign, Rule};
 use ganglion_features::Meta;
 
@@ -43,8 +44,8 @@ pub(super) struct Balance {
 pub(super) struct Known {
     /// Benign flows of late.
     pub(super) benign: f64,
-    /// Benign flows that prove it, where there are enough.
-    pub(super) proof: Option<u32>,
+    /// What proves it benign.
+    pub(super) proof: Option<Proof>,
     /// The row can't be forged.
     pub(super) firm: bool,
 }
@@ -63,8 +64,10 @@ impl Case {
         // More to raise a verdict than to keep it.
         let factor = (1.0 + benign * counts.per_flow).min(counts.at_most.max(1.0));
         let need = if self.raised { rule.clear } else { rule.evidence * factor };
-        // What others may have forged drops nobody who proved benign; enough connections of its own do.
-        let spared = known.proof.filter(|_| rule.action == ActionName::Drop && tally.firm_flows < rule.min_flows);
+        // What others may have forged drops nobody who proved benign before it began; enough connections of its own do.
+        let began_us = now_us.saturating_sub(tally.span_us);
+        let may_be_forged = rule.action == ActionName::Drop && tally.firm_flows < rule.min_flows;
+        let spared = known.proof.filter(|proof| may_be_forged && proof.since_us <= began_us).map(|proof| proof.flows);
         Balance { tally, need, benign, spared, share: against / (against + benign).max(1.0) }
     }
 

@@ -10,16 +10,27 @@ use ganglion_flow::packet::TCP;
 
 /// The benign flows of an address that nobody else can have made.
 #[derive(Clone, Copy, Debug, Default)]
-struct Proof {
+struct Record {
     flows: u32,
+    /// When there were enough of them, µs of event time.
+    since_us: u64,
     /// The last of them, µs of event time.
     last_us: u64,
+}
+
+/// Enough of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proof {
+    /// How many there are.
+    pub(super) flows: u32,
+    /// When there were enough, µs of event time.
+    pub(super) since_us: u64,
 }
 
 /// Addresses, each in its domain, that completed benign connections. A memory of its own, so that forged flows
 /// push nobody out.
 pub(super) struct Proofs {
-    known: Bounded<(Addr, u16), Proof>,
+    known: Bounded<(Addr, u16), Record>,
 }
 
 impl Proofs {
@@ -32,19 +43,23 @@ impl Proofs {
         if !is_handshake(meta) || meta.payload_bytes == 0 {
             return;
         }
-        let proof = self.known.entry(who, Proof::default);
-        if now_us.saturating_sub(proof.last_us) > counts.proven_for_us {
-            proof.flows = 0;
+        let record = self.known.entry(who, Record::default);
+        if now_us.saturating_sub(record.last_us) > counts.proven_for_us {
+            record.flows = 0;
         }
-        proof.flows = proof.flows.saturating_add(1);
-        proof.last_us = now_us;
+        record.flows = record.flows.saturating_add(1);
+        if record.flows == counts.proven_by {
+            record.since_us = now_us;
+        }
+        record.last_us = now_us;
     }
 
-    /// How many flows prove the address benign; `None` when too few do, or too long ago.
-    pub(super) fn of(&self, who: &(Addr, u16), counts: &Benign, now_us: u64) -> Option<u32> {
-        let proof = self.known.get(who)?;
-        let lately = now_us.saturating_sub(proof.last_us) <= counts.proven_for_us;
-        (lately && proof.flows >= counts.proven_by).then_some(proof.flows)
+    /// What proves the address benign; `None` when too little does, or did so too long ago.
+    pub(super) fn of(&self, who: &(Addr, u16), counts: &Benign, now_us: u64) -> Option<Proof> {
+        let record = self.known.get(who)?;
+        let lately = now_us.saturating_sub(record.last_us) <= counts.proven_for_us;
+        let proof = Proof { flows: record.flows, since_us: record.since_us };
+        (lately && record.flows >= counts.proven_by).then_some(proof)
     }
 
     pub(super) fn clear(&mut self) {

@@ -241,6 +241,16 @@ fn who_never_proved_benign_is_dropped_at_once() {
 }
 
 #[test]
+fn benign_flows_amid_the_evidence_prove_nothing() {
+    let mut policy = policy();
+    feed(&mut policy, scanned(2 * S).take(1), TrafficClass::PortScan);
+    let open_ports = (0..5).map(|i| flow(PEER, OWN, 9_000 + i, Stage::End, 20, 3 * S + u64::from(i)));
+    feed(&mut policy, open_ports, TrafficClass::Benign);
+    let decisions = feed(&mut policy, scanned(4 * S).skip(1), TrafficClass::PortScan);
+    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
+}
+
+#[test]
 fn an_old_proof_is_worth_nothing() {
     let mut policy = policy();
     prove_benign(&mut policy);
