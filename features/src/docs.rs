@@ -37,4 +37,13 @@ mod tests {
         assert!(super::TABLE.iter().all(|f| page.contains(&format!("| `{}` |", f.name))));
         assert_eq!(page.lines().filter(|line| line.ends_with('|')).count(), super::COUNT + 2);
     }
+    #[test]
+    fn the_page_is_that_of_the_table() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/features.md");
+        assert!(
+            std::fs::read_to_string(page).is_ok_and(|written| written == super::features_markdown()),
+            "docs/features.md is not what the table says: write it anew with \
+             `cargo run -p ganglion-features --example features_md > docs/features.md`"
+        );
+    }
 }
