@@ -1,8 +1,9 @@
 //! Community ID v1 (github.com/corelight/community-id-spec): the name a flow has in every tool.
 
 use base64::Engine;
-use ganglion_flow::Addr;
 use ganglion_flow::packet::{ICMP, ICMPV6, TCP, UDP};
+use ganglion_flow::state::endpoints;
+use ganglion_flow::{Addr, FlowKey, FlowState};
 use sha1::{Digest, Sha1};
 use std::net::IpAddr;
 
@@ -15,6 +16,22 @@ pub type End = (Addr, u16);
 /// The Community ID of a flow, seed 0. For ICMP pass type and code through [`icmp_ports`] first.
 pub fn community_id(source: End, destination: End, protocol: u8) -> String {
     of_ends(source, destination, protocol, matches!(protocol, ICMP | ICMPV6) && is_one_way(source.1, protocol))
+}
+
+/// The Community ID of a flow as the kernel keeps it, seed 0.
+pub fn of_flow(key: &FlowKey, state: &FlowState) -> String {
+    let ((source, _), (destination, _)) = endpoints(key, state);
+    let (from, to) = ports(key, state);
+    community_id((source, from), (destination, to), key.protocol)
+}
+
+/// What stands for the ports of a flow, the initiator's first: type and counterpart or code for ICMP.
+pub(crate) fn ports(key: &FlowKey, state: &FlowState) -> (u16, u16) {
+    let ((_, from), (_, to)) = endpoints(key, state);
+    match key.protocol {
+        ICMP | ICMPV6 => icmp_ports(key.protocol, state.icmp_type, state.icmp_code),
+        _ => (from, to),
+    }
 }
 
 fn of_ends(source: End, destination: End, protocol: u8, one_way: bool) -> String {

@@ -1,9 +1,8 @@
 //! What a record becomes: numbers for the model, facts for the policy.
 
-use crate::community_id::icmp_ports;
+use crate::community_id;
 use crate::sketch::Sketch;
 use crate::table::COUNT;
-use ganglion_flow::packet::{ICMP, ICMPV6};
 use ganglion_flow::record::{FlowRecord, SourceRecord};
 use ganglion_flow::source::level;
 use ganglion_flow::state::{endpoints, status};
@@ -86,10 +85,7 @@ impl Meta {
             responder_port,
             protocol: record.key.protocol,
             domain: record.key.domain,
-            community_ports: match record.key.protocol {
-                ICMP | ICMPV6 => icmp_ports(record.key.protocol, state.icmp_type, state.icmp_code),
-                _ => (initiator_port, responder_port),
-            },
+            community_ports: community_id::ports(&record.key, state),
             packets: state.fwd.packets.saturating_add(state.bwd.packets),
             payload_bytes: state.fwd.payload_bytes.saturating_add(state.bwd.payload_bytes),
             duration_us: state.last_us.saturating_sub(state.first_us),

@@ -32,6 +32,7 @@ fn counted(agent: &Agent, port: u16) -> (u64, u64) {
     let flow = flows["flows"].as_array().unwrap().iter().find(|f| f["destination_port"] == port);
     let flow = flow.unwrap_or_else(|| panic!("the transfer is a live flow: {flows:#}"));
     assert_eq!(flow["source_address"], FRIEND);
+    assert!(flow["community_id"].as_str().unwrap().starts_with("1:"), "{flow:#}");
     (flow["backward_packets"].as_u64().unwrap(), flow["backward_bytes"].as_u64().unwrap())
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use ganglion_features::community_id;
 use ganglion_flow::state::{endpoints, status};
 use ganglion_flow::{FlowKey, FlowState};
 use ganglion_proto::v1;
@@ -78,7 +79,7 @@ fn live(flow: &Ranked, now_us: u64) -> v1::LiveFlow {
         forward_bytes: state.fwd.wire_bytes,
         backward_bytes: state.bwd.wire_bytes,
         state: phase(state).to_owned(),
-        community_id: String::new(),
+        community_id: community_id::of_flow(key, state),
     }
 }
 
@@ -91,5 +92,28 @@ fn phase(state: &FlowState) -> &'static str {
         "answered"
     } else {
         "unanswered"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::parse_addr;
+    use ganglion_flow::Wire;
+
+    #[test]
+    fn a_flow_has_the_community_id_that_other_tools_give_it() {
+        // From the specification's test data.
+        let flow = |source: &str, from: u16, destination: &str, to: u16, protocol: u8| {
+            let (source, destination) = (parse_addr(source).unwrap(), parse_addr(destination).unwrap());
+            let (key, is_a) = FlowKey::new(source, destination, from, to, protocol, 0);
+            let state = FlowState { status: if is_a { status::INITIATOR_IS_A } else { 0 }, ..FlowState::ZERO };
+            Ranked { packets: 1, key, state }
+        };
+        let tcp = live(&flow("128.232.110.120", 34_855, "66.35.250.204", 80, 6), 0);
+        assert_eq!(tcp.community_id, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        let mut ping = flow("192.168.0.89", 7, "192.168.0.1", 7, 1);
+        ping.state.icmp_type = 8;
+        assert_eq!(live(&ping, 0).community_id, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
     }
 }
