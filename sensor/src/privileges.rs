@@ -1,22 +1,17 @@
 //! What the sensor may do once its programs are attached: nothing it does not need (invariant 12).
 //!
-//! From Linux 5.19 on all of its further work goes through descriptors it holds: reading and writing maps,
-//! draining, sweeping (BPF_LINK_CREATE is done before, BPF_ITER_CREATE needs nothing), program information.
-//! Kept: before 5.19 CAP_BPF, for every bpf(2) call; with `detach_on_exit` CAP_NET_ADMIN, to remove clsact
-//! filters. An upgrade is a new process, which starts with its own privileges.
+//! All of its further work goes through descriptors it holds: reading and writing maps, draining, sweeping
+//! (BPF_LINK_CREATE is done before, BPF_ITER_CREATE needs nothing), program information. Kept: with `detach_on_exit`
+//! CAP_NET_ADMIN, to remove clsact filters. An upgrade is a new process, which starts with its own privileges.
 
 use caps::{CapSet, Capability, CapsHashSet};
 
 use crate::attach::Attached;
 use crate::config::SensorConfig;
-use crate::preflight;
 
 /// The capabilities to keep.
 pub(crate) fn needed(config: &SensorConfig, attached: &[Attached]) -> CapsHashSet {
     let mut keep = CapsHashSet::new();
-    if !preflight::descriptors_suffice() {
-        keep.insert(Capability::CAP_BPF);
-    }
     let clsact = attached.iter().any(|a| a.ingress == "clsact" || a.egress == "clsact");
     if config.detach_on_exit && clsact {
         keep.insert(Capability::CAP_NET_ADMIN);
@@ -49,9 +44,8 @@ mod tests {
         let attached = |hook| vec![Attached { interface: "x".into(), ingress: hook, egress: hook }];
         let stays = SensorConfig::default();
         let goes = SensorConfig { detach_on_exit: true, ..SensorConfig::default() };
-        let base = usize::from(!preflight::descriptors_suffice());
-        assert_eq!(needed(&stays, &attached("clsact")).len(), base);
-        assert_eq!(needed(&goes, &attached("tcx")).len(), base);
-        assert_eq!(needed(&goes, &attached("clsact")).len(), base + 1);
+        assert_eq!(needed(&stays, &attached("clsact")).len(), 0);
+        assert_eq!(needed(&goes, &attached("tcx")).len(), 0);
+        assert_eq!(needed(&goes, &attached("clsact")).len(), 1);
     }
 }
