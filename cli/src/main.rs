@@ -5,6 +5,7 @@ mod cmd;
 mod exit;
 mod labels;
 mod log;
+mod outline;
 mod passed;
 mod supervise;
 mod table;

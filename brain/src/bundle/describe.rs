@@ -72,6 +72,7 @@ pub fn describe(folder: &Path) -> Result<Description, BundleError> {
     })
 }
 
+/// The facts; what the maker noted has no shape of its own, and is left to the reader.
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<12}{value}");
@@ -86,13 +87,7 @@ impl fmt::Display for Description {
         line(f, "anomaly", &format_args!("unusual from {}", self.anomaly_threshold))?;
         line(f, "self-test", &format_args!("{} rows passed", self.self_test_rows))?;
         line(f, "embedding", &if self.embedding { "yes" } else { "no" })?;
-        line(f, "runtime", &self.runtime.display())?;
-        for (name, value) in [("metrics", &self.metrics), ("training", &self.training)] {
-            if !value.is_null() {
-                line(f, name, value)?;
-            }
-        }
-        Ok(())
+        line(f, "runtime", &self.runtime.display())
     }
 }
 

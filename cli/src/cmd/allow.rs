@@ -82,7 +82,7 @@ async fn add(args: Add) -> Result {
     sum_up(failures, args.targets.len())
 }
 
-const COLUMNS: [Column; 3] = [("TARGET", Align::Left), ("BY", Align::Left), ("COMMENT", Align::Left)];
+const COLUMNS: [Column<'_>; 3] = [("TARGET", Align::Left), ("BY", Align::Left), ("COMMENT", Align::Left)];
 
 async fn list(args: Ask) -> Result {
     let mut sensor = client::sensor(&args.control).await?;

@@ -135,7 +135,7 @@ async fn list(args: Ask) -> Result {
     Ok(Code::Ok)
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column<'_>; 9] = [
     ("TARGET", Align::Left),
     ("ACTION", Align::Left),
     ("CLASS", Align::Left),

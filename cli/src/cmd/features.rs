@@ -45,7 +45,7 @@ pub(crate) fn run(command: Command) -> Result {
     }
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column<'_>; 5] = [
     ("#", Align::Right),
     ("NAME", Align::Left),
     ("UNIT", Align::Left),

@@ -20,7 +20,7 @@ pub(crate) struct Flows {
     ask: Ask,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column<'_>; 9] = [
     ("SOURCE", Align::Left),
     ("DESTINATION", Align::Left),
     ("PROTO", Align::Left),

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{say, say_json};
 use crate::exit::{Code, Error, Result};
+use crate::outline::outline;
 
 /// `ganglion model`.
 #[derive(Debug, Subcommand)]
@@ -15,7 +16,7 @@ pub(crate) enum Command {
     Show {
         /// Folder with model.onnx and manifest.json
         bundle: PathBuf,
-        /// Answer as JSON
+        /// Answer as JSON, with all that the bundle's maker noted
         #[arg(long)]
         json: bool,
     },
@@ -28,7 +29,10 @@ pub(crate) fn run(command: Command) -> Result {
     if json {
         say_json(&serde_json::to_value(&description).map_err(anyhow::Error::from)?)?;
     } else {
-        say(&description.to_string())?;
+        let notes = [("metrics", &description.metrics), ("training", &description.training)];
+        let notes = notes.map(|(title, value)| outline(title, value));
+        let parts = [description.to_string().trim_end().to_owned()].into_iter().chain(notes);
+        say(&parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"))?;
     }
     Ok(Code::Ok)
 }
