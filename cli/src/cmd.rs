@@ -12,8 +12,9 @@ pub(crate) mod model;
 pub(crate) mod run;
 pub(crate) mod sensor;
 pub(crate) mod status;
+mod targets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use nix::sys::prctl::set_pdeathsig;
@@ -21,7 +22,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::exit::{Code, Error, Result};
+use crate::exit::{Error, Result};
 
 /// Where to ask the sensor, and how to answer.
 #[derive(Debug, Args)]
@@ -32,6 +33,16 @@ pub(crate) struct Ask {
     /// Answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `ganglion sensor` and `ganglion brain` are told about themselves.
+#[derive(Debug, Args)]
+pub(crate) struct Process {
+    /// Check the settings and what they name, start nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) supervision: Supervision,
 }
 
 /// Given by `ganglion run` to the processes it starts.
@@ -52,6 +63,11 @@ impl Supervision {
         }
         Ok(())
     }
+}
+
+/// The settings file to read: the one that was named, else the usual one where it exists.
+pub(crate) fn settings_file<'a>(named: Option<&'a Path>, usual: &'a str) -> Option<&'a Path> {
+    named.or_else(|| Some(Path::new(usual)).filter(|path| path.exists()))
 }
 
 /// Resolves with the first SIGTERM, SIGINT or SIGHUP.
@@ -89,25 +105,4 @@ pub(crate) fn say(text: &str) -> Result<()> {
 /// Prints a value as one JSON document.
 pub(crate) fn say_json(value: &serde_json::Value) -> Result<()> {
     say(&format!("{value:#}"))
-}
-
-/// The code for `failed` of `all` targets; the single failure keeps its own error.
-pub(crate) fn sum_up(mut failures: Vec<Error>, all: usize) -> Result {
-    let failed = failures.len();
-    match failures.pop() {
-        None => Ok(Code::Ok),
-        Some(only) if all == 1 => Err(only),
-        Some(last) if failed == all => {
-            for failure in &failures {
-                eprintln!("ganglion: {failure}");
-            }
-            Err(last)
-        }
-        Some(last) => {
-            for failure in failures.iter().chain([&last]) {
-                eprintln!("ganglion: {failure}");
-            }
-            Err(Error::Partial { failed, all })
-        }
-    }
 }

@@ -1,13 +1,13 @@
 //! `ganglion allow add | list | remove`.
 
 use clap::{Args, Subcommand};
-use ganglion_proto::v1::{AddAllowRequest, ListAllowRequest, RemoveAllowRequest};
-use serde_json::json;
+use ganglion_proto::v1::{AddAllowRequest, Allow, ListAllowRequest, RemoveAllowRequest};
 
-use super::{Ask, say, say_json, sum_up};
+use super::targets::{Targets, each};
+use super::{Ask, say, say_json};
 use crate::exit::{Code, Error, Result};
 use crate::table::{Align, Column, render};
-use crate::target::{NOTATIONS, Spec, show_allow};
+use crate::target::{NOTATIONS, show_allow};
 use crate::{client, view};
 
 /// `ganglion allow`.
@@ -20,7 +20,7 @@ pub(crate) enum Command {
     List(Ask),
     /// Take exemptions back
     #[command(after_help = NOTATIONS)]
-    Remove(Remove),
+    Remove(Targets),
 }
 
 const ADD_EXAMPLES: &str = "\
@@ -34,24 +34,11 @@ forged source passes as an exempt address.";
 /// `ganglion allow add`.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// What to exempt
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<Spec>,
     /// Why; shown in lists
     #[arg(long, default_value = "")]
     comment: String,
     #[command(flatten)]
-    ask: Ask,
-}
-
-/// `ganglion allow remove`.
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// What to exempt no longer
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<Spec>,
-    #[command(flatten)]
-    ask: Ask,
+    of: Targets,
 }
 
 /// Runs the command.
@@ -63,23 +50,15 @@ pub(crate) async fn run(command: Command) -> Result {
     }
 }
 
-async fn add(args: Add) -> Result {
-    let mut sensor = client::sensor(&args.ask.control).await?;
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for target in &args.targets {
-        match sensor.add_allow(AddAllowRequest { allow: Some(target.to_allow(&args.comment)) }).await {
-            Ok(answer) => done.extend(answer.into_inner().allow),
-            Err(status) => failures.push(Error::from(status)),
-        }
-    }
-    if args.ask.json {
-        say_json(&done.iter().map(view::exemption).collect())?;
-    } else {
-        for entry in &done {
-            say(&format!("{}: exempt from every block", show_allow(entry)))?;
-        }
-    }
-    sum_up(failures, args.targets.len())
+async fn add(Add { comment, of }: Add) -> Result {
+    let mut sensor = client::sensor(&of.ask.control).await?;
+    let requests = of.targets.iter().map(|target| AddAllowRequest { allow: Some(target.to_allow(&comment)) });
+    let answers = each(requests, async |request| {
+        let made = sensor.add_allow(request).await?.into_inner().allow;
+        made.ok_or_else(|| Error::Failed("the sensor answered without an exemption".into()))
+    });
+    let line = |entry: &Allow| format!("{}: exempt from every block", show_allow(entry));
+    answers.await.show(of.ask.json, |done| done.iter().map(view::exemption).collect(), line)
 }
 
 const COLUMNS: [Column<'_>; 3] = [("TARGET", Align::Left), ("BY", Align::Left), ("COMMENT", Align::Left)];
@@ -98,24 +77,14 @@ async fn list(args: Ask) -> Result {
     Ok(Code::Ok)
 }
 
-async fn remove(args: Remove) -> Result {
-    let mut sensor = client::sensor(&args.ask.control).await?;
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for target in &args.targets {
-        let allow = target.to_allow("");
+async fn remove(of: Targets) -> Result {
+    let mut sensor = client::sensor(&of.ask.control).await?;
+    let answers = each(of.targets.iter().map(|target| target.to_allow("")), async |allow| {
         let name = show_allow(&allow);
-        match sensor.remove_allow(RemoveAllowRequest { allow: Some(allow) }).await {
-            Ok(answer) if answer.get_ref().removed => done.push(name),
-            Ok(_) => failures.push(Error::Failed(format!("{name} is not exempt by an operator's entry"))),
-            Err(status) => failures.push(Error::from(status)),
+        match sensor.remove_allow(RemoveAllowRequest { allow: Some(allow) }).await?.get_ref().removed {
+            true => Ok(name),
+            false => Err(Error::Failed(format!("{name} is not exempt by an operator's entry"))),
         }
-    }
-    if args.ask.json {
-        say_json(&json!({ "removed": done }))?;
-    } else {
-        for name in &done {
-            say(&format!("{name}: no longer exempt"))?;
-        }
-    }
-    sum_up(failures, args.targets.len())
+    });
+    answers.await.show_removed(of.ask.json, "exempt")
 }

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use ganglion_proto::v1::{
-    Action, AddBlockRequest, Block, ListBlocksRequest, Mode, RemoveBlockRequest, SensorStatusRequest,
+    Action, AddBlockRequest, Block, ListBlocksRequest, Mode, RemoveBlockRequest, SensorStatusRequest, Target,
 };
-use serde_json::json;
 
-use super::{Ask, say, say_json, sum_up};
+use super::targets::{Targets, each};
+use super::{Ask, say, say_json};
 use crate::exit::{Code, Error, Result};
 use crate::labels::{self, BlockAction};
 use crate::table::{Align, Column, render};
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     List(Ask),
     /// Lift blocks
     #[command(after_help = NOTATIONS)]
-    Remove(Remove),
+    Remove(Targets),
 }
 
 const ADD_EXAMPLES: &str = "\
@@ -39,9 +39,6 @@ every block. In observe mode (the default) a block only counts what it would hav
 /// `ganglion block add`.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// What to block
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<Spec>,
     /// How long: 90s, 10m, 2h, 1d or forever
     #[arg(long, default_value = "1h", value_parser = units::parse_ttl)]
     ttl: u64,
@@ -55,17 +52,7 @@ pub(crate) struct Add {
     #[arg(long, default_value = "")]
     reason: String,
     #[command(flatten)]
-    ask: Ask,
-}
-
-/// `ganglion block remove`.
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// What to lift
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<Spec>,
-    #[command(flatten)]
-    ask: Ask,
+    of: Targets,
 }
 
 /// Runs the command.
@@ -77,35 +64,29 @@ pub(crate) async fn run(command: Command) -> Result {
     }
 }
 
+/// All targets, or the first that can't be blocked.
+fn blockable(targets: &[Spec]) -> Result<Vec<Target>> {
+    targets.iter().map(|spec| spec.to_target().map_err(Error::Usage)).collect()
+}
+
 async fn add(args: Add) -> Result {
-    let targets: Vec<_> =
-        args.targets.iter().map(Spec::to_target).collect::<std::result::Result<_, _>>().map_err(Error::Usage)?;
-    let mut sensor = client::sensor(&args.ask.control).await?;
-    let all = targets.len();
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for target in targets {
-        let request = AddBlockRequest {
-            target: Some(target),
-            action: Action::from(args.action).into(),
-            ttl_ms: args.ttl,
-            reason: args.reason.clone(),
-            limit_per_second: args.limit.unwrap_or(0),
-        };
-        match sensor.add_block(request).await {
-            Ok(answer) => done.extend(answer.into_inner().block),
-            Err(status) => failures.push(Error::from(status)),
-        }
-    }
-    if args.ask.json {
-        say_json(&done.iter().map(view::block).collect())?;
-    } else {
-        let observing =
-            sensor.status(SensorStatusRequest {}).await.is_ok_and(|status| status.get_ref().mode() == Mode::Observe);
-        for block in &done {
-            say(&added(block, observing))?;
-        }
-    }
-    sum_up(failures, all)
+    let ask = &args.of.ask;
+    let requests = blockable(&args.of.targets)?.into_iter().map(|target| AddBlockRequest {
+        target: Some(target),
+        action: Action::from(args.action).into(),
+        ttl_ms: args.ttl,
+        reason: args.reason.clone(),
+        limit_per_second: args.limit.unwrap_or(0),
+    });
+    let mut sensor = client::sensor(&ask.control).await?;
+    let answers = each(requests, async |request| {
+        let made = sensor.add_block(request).await?.into_inner().block;
+        made.ok_or_else(|| Error::Failed("the sensor answered without a block".into()))
+    });
+    let answers = answers.await;
+    let status = sensor.status(SensorStatusRequest {}).await;
+    let observing = status.is_ok_and(|status| status.get_ref().mode() == Mode::Observe);
+    answers.show(ask.json, |done| done.iter().map(view::block).collect(), |block| added(block, observing))
 }
 
 fn added(block: &Block, observing: bool) -> String {
@@ -162,34 +143,23 @@ fn row(block: &Block) -> Vec<String> {
     ]
 }
 
-async fn remove(args: Remove) -> Result {
-    let targets: Vec<_> =
-        args.targets.iter().map(Spec::to_target).collect::<std::result::Result<_, _>>().map_err(Error::Usage)?;
-    let mut sensor = client::sensor(&args.ask.control).await?;
-    let all = targets.len();
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for target in targets {
+async fn remove(of: Targets) -> Result {
+    let targets = blockable(&of.targets)?;
+    let mut sensor = client::sensor(&of.ask.control).await?;
+    let answers = each(targets, async |target| {
         let name = show_target(Some(&target));
-        match sensor.remove_block(RemoveBlockRequest { target: Some(target) }).await {
-            Ok(answer) if answer.get_ref().removed => done.push(name),
-            Ok(_) => failures.push(Error::Failed(format!("{name} is not blocked"))),
-            Err(status) => failures.push(Error::from(status)),
+        match sensor.remove_block(RemoveBlockRequest { target: Some(target) }).await?.get_ref().removed {
+            true => Ok(name),
+            false => Err(Error::Failed(format!("{name} is not blocked"))),
         }
-    }
-    if args.ask.json {
-        say_json(&json!({ "removed": done }))?;
-    } else {
-        for name in &done {
-            say(&format!("{name}: no longer blocked"))?;
-        }
-    }
-    sum_up(failures, all)
+    });
+    answers.await.show_removed(of.ask.json, "blocked")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ganglion_proto::v1::{Target, target};
+    use ganglion_proto::v1::target;
 
     fn block() -> Block {
         Block {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ganglion_brain::{BrainConfig, BrainError};
 
-use super::{Supervision, stop_signal};
+use super::{Process, settings_file, stop_signal};
 use crate::exit::{Code, Error, Result};
 
 const DEFAULT_FILE: &str = "/etc/ganglion/brain.yaml";
@@ -37,18 +37,14 @@ pub(crate) struct Brain {
     listen: Option<String>,
     #[command(flatten)]
     options: Options,
-    /// Check settings, bundle and playbook, start nothing
-    #[arg(long)]
-    check: bool,
     #[command(flatten)]
-    supervision: Supervision,
+    process: Process,
 }
 
 impl Options {
     /// File and command line together.
     pub(crate) fn settings(&self) -> Result<BrainConfig> {
-        let file = self.brain_config.as_deref();
-        let mut config = match file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists())) {
+        let mut config = match settings_file(self.brain_config.as_deref(), DEFAULT_FILE) {
             Some(path) => read(path)?,
             None => BrainConfig::default(),
         };
@@ -76,10 +72,10 @@ pub(crate) fn run(args: Brain) -> Result {
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
-    if args.check {
+    if args.process.check {
         return check(&config);
     }
-    args.supervision.begin()?;
+    args.process.supervision.begin()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(ganglion_brain::run(config, stop_signal())).map_err(failed)?;
     Ok(Code::Ok)

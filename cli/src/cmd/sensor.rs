@@ -1,11 +1,11 @@
 //! `ganglion sensor`: the privileged half, in the foreground.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use ganglion_sensor::{Overrides, PreflightError, SensorConfig, SensorError};
 
-use super::{Supervision, stop_signal};
+use super::{Process, settings_file, stop_signal};
 use crate::exit::{Code, Error, Result};
 
 const DEFAULT_FILE: &str = "/etc/ganglion/sensor.yaml";
@@ -26,18 +26,14 @@ pub(crate) struct Options {
 pub(crate) struct Sensor {
     #[command(flatten)]
     options: Options,
-    /// Check settings, start nothing
-    #[arg(long)]
-    check: bool,
     #[command(flatten)]
-    supervision: Supervision,
+    process: Process,
 }
 
 impl Options {
     /// File and command line together, checked.
     pub(crate) fn settings(&self) -> Result<SensorConfig> {
-        let file = self.sensor_config.as_deref();
-        let mut config = match file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists())) {
+        let mut config = match settings_file(self.sensor_config.as_deref(), DEFAULT_FILE) {
             Some(path) => SensorConfig::from_file(path).map_err(|error| Error::Usage(error.to_string()))?,
             None => SensorConfig::default(),
         };
@@ -62,11 +58,11 @@ fn as_url(brain: String) -> String {
 /// Runs the sensor until a signal ends it.
 pub(crate) fn run(args: Sensor) -> Result {
     let config = args.options.settings()?;
-    if args.check {
+    if args.process.check {
         super::say("settings of the sensor: good")?;
         return Ok(Code::Ok);
     }
-    args.supervision.begin()?;
+    args.process.supervision.begin()?;
     // Its runtime starts after the privileges are dropped: capabilities belong to threads.
     ganglion_sensor::run_blocking(config, stop_signal()).map_err(failed)?;
     Ok(Code::Ok)
