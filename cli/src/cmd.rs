@@ -1,4 +1,4 @@
-//! One file per command, named as the user names it.
+//! One file per command, named as the user names it; `targets` is what two of them share.
 
 pub(crate) mod allow;
 pub(crate) mod block;

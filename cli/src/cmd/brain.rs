@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ganglion_brain::playbook::Playbook;
 use ganglion_brain::{BrainConfig, BrainError};
 
 use super::{Process, settings_file, stop_signal};
@@ -55,6 +56,12 @@ impl Options {
         config.metrics = self.brain_metrics.or(config.metrics);
         Ok(config)
     }
+
+    /// The playbook, where nothing else of the brain is named.
+    fn playbook_alone(&self) -> Option<&Path> {
+        let others = self.bundle.is_some() || self.brain_config.is_some() || self.brain_metrics.is_some();
+        self.playbook.as_deref().filter(|_| !others)
+    }
 }
 
 fn read(path: &Path) -> Result<BrainConfig> {
@@ -68,6 +75,11 @@ fn read(path: &Path) -> Result<BrainConfig> {
 
 /// Runs the brain until a signal ends it.
 pub(crate) fn run(args: Brain) -> Result {
+    if args.process.check
+        && let Some(playbook) = args.options.playbook_alone()
+    {
+        return check_playbook(playbook);
+    }
     let mut config = args.options.settings()?;
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -88,11 +100,23 @@ fn failed(error: BrainError) -> Error {
     }
 }
 
+/// For who writes a playbook: it takes no bundle to check one.
+fn check_playbook(path: &Path) -> Result {
+    let playbook = Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
+    super::say(&format!(
+        "playbook {} ({}, {} rules): good; settings and bundle were not looked at",
+        path.display(),
+        playbook.name,
+        playbook.rules.len()
+    ))?;
+    Ok(Code::Ok)
+}
+
 fn check(config: &BrainConfig) -> Result {
-    let bundle = ganglion_brain::describe(&config.bundle).map_err(|error| Error::Failed(error.to_string()))?;
     if let Some(path) = &config.playbook {
-        ganglion_brain::playbook::Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
+        Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
     }
+    let bundle = ganglion_brain::describe(&config.bundle).map_err(|error| Error::Failed(error.to_string()))?;
     super::say(&format!("settings, playbook and bundle {} of the brain: good", bundle.id))?;
     Ok(Code::Ok)
 }
@@ -109,5 +133,33 @@ mod tests {
         let options = Options { brain_config: Some(path), ..Options::default() };
         let error = options.settings().expect_err("unknown key").to_string();
         assert!(error.contains("`bundel`") && error.contains("line 2"), "{error}");
+    }
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        brain: Brain,
+    }
+
+    fn check_with(options: &[&str]) -> Result {
+        let words = ["brain", "--check"].iter().chain(options);
+        run(<Cli as clap::Parser>::try_parse_from(words).expect("options").brain)
+    }
+
+    #[test]
+    fn a_playbook_is_checked_without_a_bundle() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (good, bad) = (folder.path().join("good.yaml"), folder.path().join("bad.yaml"));
+        std::fs::write(&good, ganglion_brain::playbook::DEFAULT).expect("file");
+        std::fs::write(&bad, "version: 1\nname: t\nrulez: []\n").expect("file");
+        let (good, bad) = (good.to_str().expect("path"), bad.to_str().expect("path"));
+        check_with(&["--playbook", good]).expect("a good playbook");
+        let error = check_with(&["--playbook", bad]).expect_err("a bad playbook").to_string();
+        assert!(error.contains("line 3") && error.contains("rulez"), "{error}");
+        // With a bundle named, all is checked, the playbook first.
+        let error = check_with(&["--playbook", good, "--bundle", "/nonexistent"]).expect_err("no bundle").to_string();
+        assert!(error.contains("/nonexistent"), "{error}");
+        let error = check_with(&["--playbook", bad, "--bundle", "/nonexistent"]).expect_err("both").to_string();
+        assert!(error.contains("rulez"), "{error}");
     }
 }
