@@ -5,7 +5,7 @@ use crate::sketch::Sketch;
 use crate::table::COUNT;
 use ganglion_flow::record::{FlowRecord, SourceRecord};
 use ganglion_flow::source::level;
-use ganglion_flow::state::{endpoints, status};
+use ganglion_flow::state::{DirState, endpoints, status};
 use ganglion_flow::{Addr, FlowKey, RecordHeader, Role, Stage};
 
 /// One row.
@@ -46,6 +46,8 @@ pub struct Meta {
     pub answered: bool,
     /// The initiator spoke again after an answer.
     pub established: bool,
+    /// The responder went on after its SYN's answer: it heard the initiator's side of the handshake.
+    pub confirmed: bool,
     /// The first packet left the sensor's machine.
     pub outbound: bool,
     /// The same number for all records of one flow.
@@ -91,6 +93,7 @@ impl Meta {
             duration_us: state.last_us.saturating_sub(state.first_us),
             answered: state.bwd.packets > 0,
             established: state.has(status::ESTABLISHED),
+            confirmed: went_on(&state.bwd),
             outbound: state.has(status::OUTBOUND),
             flow_hash: flow_hash(&record.key, state.first_us),
             source: None,
@@ -114,6 +117,7 @@ impl Meta {
             duration_us: 0,
             answered: false,
             established: false,
+            confirmed: false,
             outbound: false,
             flow_hash: 0,
             source: Some(SourceMeta {
@@ -134,8 +138,36 @@ impl Meta {
     }
 }
 
+/// Whether a TCP responder sent anything but SYNs and resets. Whoever forges the initiator's address can't see the
+/// SYN's answer, and a wrong acknowledgement is answered by a reset.
+fn went_on(responder: &DirState) -> bool {
+    let [_, syns, resets, ..] = responder.flags;
+    responder.packets > u64::from(syns) + u64::from(resets)
+}
+
 /// A reopened 5-tuple is another flow, so its first packet's time counts.
 fn flow_hash(key: &FlowKey, first_us: u64) -> u64 {
     let ends = u64::from(key.hash(0)) << 32 | u64::from(key.hash(0x5bd1_e995));
     ganglion_flow::key::mix(ends, first_us)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganglion_flow::Wire;
+
+    #[test]
+    fn only_a_responder_that_goes_on_confirms_the_handshake() {
+        let responder = |packets: u64, syns: u32, resets: u32| {
+            let mut state = DirState { packets, ..DirState::ZERO };
+            (state.flags[1], state.flags[2]) = (syns, resets);
+            state
+        };
+        for (packets, syns, resets) in [(0, 0, 0), (1, 1, 0), (2, 2, 0), (2, 1, 1), (1, 0, 1)] {
+            assert!(!went_on(&responder(packets, syns, resets)), "{packets} {syns} {resets}");
+        }
+        for (packets, syns, resets) in [(2, 1, 0), (3, 1, 1), (9, 0, 0)] {
+            assert!(went_on(&responder(packets, syns, resets)), "{packets} {syns} {resets}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ impl Proofs {
     }
 }
 
-/// Whether both ends completed a TCP handshake.
+/// Whether both ends completed a TCP handshake, as the responder itself shows.
 pub(super) fn is_handshake(meta: &Meta) -> bool {
-    meta.source.is_none() && meta.protocol == TCP && meta.established
+    meta.source.is_none() && meta.protocol == TCP && meta.established && meta.confirmed
 }

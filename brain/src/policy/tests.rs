@@ -46,7 +46,9 @@ fn flow_of(from: u32, to: u32, port: u16, stage: Stage, packets: u64, time_us: u
     let mut state = FlowState::ZERO;
     state.status = if is_a { status::INITIATOR_IS_A } else { 0 } | bits;
     state.fwd.packets = packets;
-    state.bwd.payload_bytes = if bits & status::ESTABLISHED != 0 { 500 } else { 0 };
+    if bits & status::ESTABLISHED != 0 {
+        (state.bwd.packets, state.bwd.flags[1], state.bwd.payload_bytes) = (3, 1, 500);
+    }
     state.first_us = S;
     let header = RecordHeader::new(RecordKind::Flow, stage, Reason::Early, Hook::Xdp, time_us);
     row(&Record::Flow(FlowRecord { header, key, state })).meta
@@ -220,6 +222,16 @@ fn forged_packets_do_not_get_a_benign_client_dropped() {
         assert!(verdict.reason.contains("limited, not dropped: 5 benign flows"), "{}", verdict.reason);
         assert_eq!(address(&decisions[0]), "198.18.9.9");
     }
+}
+
+#[test]
+fn a_forged_acknowledgement_completes_no_handshake() {
+    let mut policy = policy();
+    prove_benign(&mut policy);
+    // SYN, its answer, an acknowledgement of nothing: the kernel calls the flow established, the responder resets it.
+    let reset = |port: u16| Meta { confirmed: false, ..flow(PEER, OWN, port, Stage::End, 2, 2 * S + u64::from(port)) };
+    let decisions = feed(&mut policy, (0..40).map(reset), TrafficClass::Dos);
+    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::RateLimit);
 }
 
 #[test]
