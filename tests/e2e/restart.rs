@@ -1,6 +1,6 @@
 //! Restart changes nothing: blocks and counters go on, whatever ends the sensor.
 
-use crate::harness::net::{ATTACKER, FRIEND, SERVER};
+use crate::harness::net::{ATTACKER, FRIEND, SERVER, ip};
 use crate::harness::traffic::{Flood, delivered};
 use crate::harness::{Agent, FakeBrain, Net, eventually};
 
@@ -55,6 +55,39 @@ fn kill_9_keeps_why_a_verdict_stands() {
         assert_eq!((&block["action"], &block["class"]), (&action.into(), &"PortScan".into()), "{block:#}");
         assert_eq!((&block["reason"], &block["origin"]), (&"the test says so".into(), &"verdict".into()));
     }
+}
+
+#[test]
+fn tables_of_another_size_keep_rules_and_their_reasons() {
+    let net = Net::new();
+    let agent = Agent::start(&net, &["--mode", "enforce"]);
+    agent.tell(&["block", "add", ATTACKER, "--ttl", "forever", "--reason", "by hand"]);
+    agent.kill();
+    for rules in [512, 1024] {
+        let settings = net.file("sensor.yaml");
+        std::fs::write(&settings, format!("tables:\n  rules: {rules}\n")).unwrap();
+        let agent = Agent::start(&net, &["--mode", "enforce", "--config", settings.to_str().unwrap()]);
+        let block = agent.block(ATTACKER).expect("the rule moved");
+        assert_eq!((&block["reason"], &block["origin"]), (&"by hand".into(), &"operator".into()));
+        assert_eq!(delivered(&net, ATTACKER, 3), 0);
+    }
+}
+
+#[test]
+fn a_protection_that_is_switched_off_leaves_no_exemption() {
+    let net = Net::new();
+    let needed = |agent: &Agent| {
+        let allowed = agent.json(&["allow", "list"]);
+        allowed.as_array().unwrap().iter().filter(|entry| entry["origin"] == "infrastructure").count()
+    };
+    ip(&["-n", &net.server(), "route", "add", "default", "via", FRIEND]);
+    let agent = Agent::start(&net, &[]);
+    assert!(needed(&agent) > 0, "the gateway's DHCP is exempt");
+    agent.kill();
+    let settings = net.file("sensor.yaml");
+    std::fs::write(&settings, "protect_infrastructure: false\n").unwrap();
+    let agent = Agent::start(&net, &["--config", settings.to_str().unwrap()]);
+    assert_eq!(needed(&agent), 0);
 }
 
 #[test]
