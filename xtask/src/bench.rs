@@ -59,8 +59,7 @@ fn root() -> Result<&'static Path> {
 
 /// Where release binaries are.
 fn release() -> Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root()?.join("target"), PathBuf::from);
-    Ok(target.join("release"))
+    Ok(crate::process::target_dir(root()?).join("release"))
 }
 
 fn done(command: &mut Command) -> Result<()> {

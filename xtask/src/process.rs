@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -117,4 +117,22 @@ pub(crate) fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
+}
+
+/// Where cargo puts what it builds for the workspace at `root`.
+pub(crate) fn target_dir(root: &Path) -> PathBuf {
+    // A relative one counts from where cargo runs, which is the root; an absolute one replaces it.
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_test_lies_where_cargo_builds() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let test = std::env::current_exe().unwrap();
+        assert!(test.starts_with(target_dir(root)), "{} is not below {}", test.display(), target_dir(root).display());
+    }
 }

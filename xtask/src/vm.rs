@@ -12,14 +12,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::describe;
+use crate::process::{describe, target_dir};
 use crate::test::Tally;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Everything that makes the machine is kept here.
 fn folder(root: &Path) -> PathBuf {
-    root.join("target/vm")
+    target_dir(root).join("vm")
 }
 
 /// Why no machine can be booted here, where that is so.
@@ -53,5 +53,5 @@ fn build_guest(root: &Path) -> Result<PathBuf> {
     if !status.success() {
         bail!("the guest program does not build ({status})");
     }
-    Ok(root.join("target").join(TARGET).join("debug/ganglion-vm-guest"))
+    Ok(target_dir(root).join(TARGET).join("debug/ganglion-vm-guest"))
 }

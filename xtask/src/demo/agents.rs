@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::watch::{Seen, Watcher};
 use crate::lab::range::Range;
-use crate::process::{Group, output};
+use crate::process::{Group, output, target_dir};
 
 const READY: Duration = Duration::from_secs(60);
 
@@ -38,8 +38,7 @@ impl Files {
         }
         let dir = tempfile::Builder::new().prefix("ganglion-demo-").tempdir_in("/var/tmp")?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        copy(&target.join("release/ganglion"), &dir.path().join("ganglion"), 0o755)?;
+        copy(&target_dir(root).join("release/ganglion"), &dir.path().join("ganglion"), 0o755)?;
         copy(&root.join("playbooks/default.yaml"), &dir.path().join("playbook.yaml"), 0o644)?;
         let bundle = dir.path().join("bundle");
         fs::create_dir(&bundle)?;

@@ -149,8 +149,7 @@ fn chosen(args: &Args, scenario: &Scenario) -> Result<Vec<String>> {
 
 pub(super) fn default_binary() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("release/ganglion")
+    crate::process::target_dir(root).join("release/ganglion")
 }
 
 /// The largest window that decoders take without being asked to.
