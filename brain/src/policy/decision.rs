@@ -39,7 +39,7 @@ pub(super) struct Naming<'a> {
     pub(super) id: String,
     pub(super) bundle: &'a str,
     pub(super) action: ActionName,
-    /// Packets or new flows per second, for the limiting actions; else 0.
+    /// Packets or new flows per second, should the action limit.
     pub(super) limit_per_second: u32,
     /// The target is one flow, not an address.
     pub(super) flow_alone: bool,
@@ -60,6 +60,7 @@ pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Ba
         _ if naming.flow_alone => ActionName::DropFlow,
         other => other,
     };
+    let limited = matches!(action, ActionName::RateLimit | ActionName::LimitNewFlows);
     let verdict = (action != ActionName::Alert).then(|| Verdict {
         id: naming.id.clone(),
         target: target.clone(),
@@ -68,7 +69,7 @@ pub(super) fn make(rule: &Rule, seen: &Seen<'_>, subject: &Subject, balance: &Ba
         reason: reason.clone(),
         action: action.action().into(),
         ttl_ms: rule.ttl_us / 1_000,
-        limit_per_second: naming.limit_per_second,
+        limit_per_second: if limited { naming.limit_per_second } else { 0 },
         record_time_us: seen.meta.header.time_us,
     });
     let alert = Alert {

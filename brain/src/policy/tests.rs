@@ -7,6 +7,8 @@ use ganglion_flow::{FlowKey, FlowState, Hook, Reason, RecordHeader, RecordKind, 
 use ganglion_proto::v1::{Action, target};
 use proptest::prelude::*;
 
+mod forged;
+
 const S: u64 = 1_000_000;
 const OWN: u32 = 0xc612_0101;
 const PEER: u32 = 0xc612_0909;
@@ -34,11 +36,6 @@ fn row(record: &Record) -> Row {
 
 fn flow(from: u32, to: u32, port: u16, stage: Stage, packets: u64, time_us: u64) -> Meta {
     flow_of(from, to, port, stage, packets, time_us, status::ESTABLISHED)
-}
-
-/// A flow that an attacker elsewhere can forge: the handshake never ended.
-fn forged(from: u32, port: u16, time_us: u64) -> Meta {
-    flow_of(from, OWN, port, Stage::End, 1, time_us, 0)
 }
 
 fn flow_of(from: u32, to: u32, port: u16, stage: Stage, packets: u64, time_us: u64, bits: u8) -> Meta {
@@ -126,6 +123,20 @@ fn one_flow_that_three_snapshots_agree_on_is_dropped_alone() {
 }
 
 #[test]
+fn a_flow_dropped_under_a_limiting_rule_carries_no_limit() {
+    let mut policy = policy();
+    let mut playbook = Playbook::shipped().unwrap();
+    for rule in playbook.rules.iter_mut().filter(|rule| rule.single_flow) {
+        (rule.action, rule.limit_per_second) = (ActionName::RateLimit, 50);
+    }
+    policy.basis.playbook = Arc::new(playbook);
+    let snapshots = [(Stage::Packets8, 8), (Stage::Packets32, 32), (Stage::Packets128, 128)];
+    let flows = snapshots.map(|(stage, packets)| flow(PEER, OWN, 80, stage, packets, S + packets));
+    let verdict = feed(&mut policy, flows, TrafficClass::Dos).remove(0).verdict.unwrap();
+    assert_eq!((verdict.action(), verdict.limit_per_second), (Action::Drop, 0));
+}
+
+#[test]
 fn the_sensors_own_addresses_are_never_dropped() {
     for class in crate::class::ALL {
         let mut policy = policy();
@@ -197,101 +208,6 @@ fn benign_traffic_makes_a_verdict_dearer() {
     assert!(feed(&mut policy, records(), TrafficClass::PortScan).is_empty());
     let more = [128, 512].map(|new| source(PEER, Role::Source, new, 2 * S + u64::from(new)));
     assert_eq!(feed(&mut policy, more, TrafficClass::PortScan).len(), 1);
-}
-
-fn prove_benign(policy: &mut Policy) {
-    let benign = (0..5).map(|i| flow(PEER, OWN, 8_000 + i, Stage::End, 20, S + u64::from(i)));
-    assert!(feed(policy, benign, TrafficClass::Benign).is_empty());
-}
-
-fn scanned(time_us: u64) -> impl Iterator<Item = Meta> {
-    [8, 32, 128, 512].into_iter().map(move |new| source(PEER, Role::Source, new, time_us + u64::from(new)))
-}
-
-#[test]
-fn forged_packets_do_not_get_a_benign_client_dropped() {
-    for class in [TrafficClass::PortScan, TrafficClass::Dos] {
-        let mut policy = policy();
-        prove_benign(&mut policy);
-        let stray = (0..40).map(|port| forged(PEER, port, 2 * S + u64::from(port)));
-        let decisions = feed(&mut policy, stray.chain(scanned(3 * S)), class);
-        assert_eq!(decisions.len(), 1, "{class:?}");
-        let verdict = decisions[0].verdict.as_ref().unwrap();
-        assert_eq!((verdict.action(), verdict.limit_per_second), (Action::RateLimit, 1_000));
-        assert_eq!(decisions[0].action, ActionName::RateLimit);
-        assert!(verdict.reason.contains("limited, not dropped: 5 benign flows"), "{}", verdict.reason);
-        assert_eq!(address(&decisions[0]), "198.18.9.9");
-    }
-}
-
-#[test]
-fn a_forged_acknowledgement_completes_no_handshake() {
-    let mut policy = policy();
-    prove_benign(&mut policy);
-    // SYN, its answer, an acknowledgement of nothing: the kernel calls the flow established, the responder resets it.
-    let reset = |port: u16| Meta { confirmed: false, ..flow(PEER, OWN, port, Stage::End, 2, 2 * S + u64::from(port)) };
-    let decisions = feed(&mut policy, (0..40).map(reset), TrafficClass::Dos);
-    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::RateLimit);
-}
-
-#[test]
-fn who_never_proved_benign_is_dropped_at_once() {
-    for benign in [0, 2] {
-        let mut policy = policy();
-        // Too few flows, unanswered ones and datagrams prove nothing.
-        feed(
-            &mut policy,
-            (0..benign).map(|i| flow(PEER, OWN, 8_000 + i, Stage::End, 20, S + u64::from(i))),
-            TrafficClass::Benign,
-        );
-        feed(&mut policy, (0..9).map(|i| forged(PEER, i, S + u64::from(i))), TrafficClass::Benign);
-        let datagrams = (0..9).map(|i| Meta { protocol: 17, answered: true, ..flow(PEER, OWN, i, Stage::End, 9, S) });
-        feed(&mut policy, datagrams, TrafficClass::Benign);
-        let decisions = feed(&mut policy, scanned(3 * S), TrafficClass::PortScan);
-        assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
-    }
-}
-
-#[test]
-fn benign_flows_amid_the_evidence_prove_nothing() {
-    let mut policy = policy();
-    feed(&mut policy, scanned(2 * S).take(1), TrafficClass::PortScan);
-    let open_ports = (0..5).map(|i| flow(PEER, OWN, 9_000 + i, Stage::End, 20, 3 * S + u64::from(i)));
-    feed(&mut policy, open_ports, TrafficClass::Benign);
-    let decisions = feed(&mut policy, scanned(4 * S).skip(1), TrafficClass::PortScan);
-    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
-}
-
-#[test]
-fn an_old_proof_is_worth_nothing() {
-    let mut policy = policy();
-    prove_benign(&mut policy);
-    let decisions = feed(&mut policy, scanned(700 * S), TrafficClass::PortScan);
-    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
-}
-
-#[test]
-fn a_benign_client_that_turns_is_dropped_once_its_own_connections_say_so() {
-    let mut policy = policy();
-    prove_benign(&mut policy);
-    let limited = feed(&mut policy, scanned(2 * S), TrafficClass::Dos);
-    assert_eq!(limited[0].action, ActionName::RateLimit);
-    let own = (0..20).map(|port| flow(PEER, OWN, port, Stage::End, 20, 3 * S + u64::from(port)));
-    let dropped = feed(&mut policy, own, TrafficClass::Dos);
-    assert_eq!(dropped.len(), 1, "without waiting for the limit to end");
-    let verdict = dropped[0].verdict.as_ref().unwrap();
-    assert_eq!((verdict.action(), verdict.limit_per_second), (Action::Drop, 0));
-    assert!(!verdict.reason.contains("not dropped"), "{}", verdict.reason);
-}
-
-#[test]
-fn a_beacon_without_a_handshake_is_our_own_and_not_forged() {
-    let mut policy = policy();
-    let to_peer = |i: u16, time_us| flow(OWN, PEER, 8_000 + i, Stage::End, 20, time_us + u64::from(i));
-    feed(&mut policy, (0..5).map(|i| to_peer(i, S)), TrafficClass::Benign);
-    let beacons = (0..9).map(|i| Meta { protocol: 17, ..to_peer(i, 2 * S) });
-    let decisions = feed(&mut policy, beacons, TrafficClass::Bot);
-    assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::Drop);
 }
 
 #[test]
