@@ -1,5 +1,7 @@
 //! How packet bytes are reached: one safe trait, with an implementation per place a packet can lie in.
 
+use crate::key::Addr;
+
 /// Read access to a frame's bytes: `None` when the frame ends before. Implemented for a byte slice here, for
 /// XDP and skb contexts in `sensor-ebpf`.
 pub trait Cursor {
@@ -14,6 +16,77 @@ pub trait Cursor {
 
     /// The eight bytes at `offset` as they lie in memory.
     fn ne64(&self, offset: usize) -> Option<u64>;
+
+    /// The IPv4 header at `offset`, without options. A place that can prove a whole header at once reads it so.
+    #[inline(always)]
+    fn ipv4(&self, offset: usize) -> Option<Ipv4> {
+        Some(Ipv4 {
+            version_ihl: self.u8(offset)?,
+            total: self.be16(offset + 2)?,
+            fragment: self.be16(offset + 6)?,
+            protocol: self.u8(offset + 9)?,
+            src: self.be32(offset + 12)?,
+            dst: self.be32(offset + 16)?,
+        })
+    }
+
+    /// The IPv6 header at `offset`.
+    #[inline(always)]
+    fn ipv6(&self, offset: usize) -> Option<Ipv6> {
+        Some(Ipv6 {
+            version: self.u8(offset)? >> 4,
+            payload: self.be16(offset + 4)?,
+            next: self.u8(offset + 6)?,
+            src: Addr { hi: self.ne64(offset + 8)?, lo: self.ne64(offset + 16)? },
+            dst: Addr { hi: self.ne64(offset + 24)?, lo: self.ne64(offset + 32)? },
+        })
+    }
+
+    /// The TCP header at `offset`, up to its window.
+    #[inline(always)]
+    fn tcp(&self, offset: usize) -> Option<Tcp> {
+        Some(Tcp {
+            src_port: self.be16(offset)?,
+            dst_port: self.be16(offset + 2)?,
+            seq: self.be32(offset + 4)?,
+            offset_flags: self.be16(offset + 12)?,
+            window: self.be16(offset + 14)?,
+        })
+    }
+}
+
+/// What is read of an IPv4 header, numbers in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields of RFC 791")]
+pub struct Ipv4 {
+    pub version_ihl: u8,
+    pub total: u16,
+    pub fragment: u16,
+    pub protocol: u8,
+    pub src: u32,
+    pub dst: u32,
+}
+
+/// What is read of an IPv6 header, numbers in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields of RFC 8200")]
+pub struct Ipv6 {
+    pub version: u8,
+    pub payload: u16,
+    pub next: u8,
+    pub src: Addr,
+    pub dst: Addr,
+}
+
+/// What is read of a TCP header, numbers in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields of RFC 9293")]
+pub struct Tcp {
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub seq: u32,
+    pub offset_flags: u16,
+    pub window: u16,
 }
 
 fn chunk<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {

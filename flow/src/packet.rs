@@ -99,17 +99,9 @@ pub struct Packet {
     pub vlan: u16,
 }
 
-/// What the network layer says of a frame: enough for rules on addresses.
+/// What the network layer says of a frame beside its addresses: where the transport header is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Sender.
-    pub src: Addr,
-    /// Receiver.
-    pub dst: Addr,
-    /// IP protocol number after extension headers.
-    pub protocol: u8,
-    /// VLAN identifier of the outer tag, 0 for none.
-    pub vlan: u16,
     /// Where the transport header begins.
     at: usize,
     /// Bytes from there on, by the IP length.
@@ -118,18 +110,50 @@ pub struct Network {
     refused: Option<NotAFlow>,
 }
 
-impl Network {
-    /// Reads the frame behind `cursor` up to its transport header.
+impl Packet {
+    /// Nothing known yet.
+    pub const ZERO: Self = Self {
+        src: Addr { hi: 0, lo: 0 },
+        dst: Addr { hi: 0, lo: 0 },
+        src_port: 0,
+        dst_port: 0,
+        protocol: 0,
+        flags: 0,
+        header_bytes: 0,
+        window: 0,
+        icmp: 0,
+        seq: 0,
+        payload_bytes: 0,
+        wire_bytes: 0,
+        segments: 0,
+        segment_bytes: 0,
+        vlan: 0,
+    };
+
+    /// Reads the frame behind `cursor`.
+    ///
+    /// # Errors
+    /// Says why the frame belongs to no flow.
+    pub fn parse<C: Cursor + ?Sized>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
+        let mut packet = Self::ZERO;
+        let network = packet.network(cursor, frame)?;
+        packet.transport(cursor, frame, network)?;
+        Ok(packet)
+    }
+
+    /// Reads the frame behind `cursor` up to its transport header: addresses, protocol and VLAN, enough for rules on
+    /// addresses. Whatever stood in the packet before is overwritten where it lies, here and in
+    /// [`Self::transport`]: the kernel half has few registers and a short stack.
     ///
     /// # Errors
     /// Says why the frame belongs to no flow.
     #[inline(always)]
-    pub fn parse<C: Cursor + ?Sized>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
+    pub fn network<C: Cursor + ?Sized>(&mut self, cursor: &C, frame: Frame) -> Result<Network, NotAFlow> {
         let mut ether_type = cursor.be16(12).ok_or(NotAFlow::Truncated)?;
         let mut at = ETH_LEN;
-        let mut vlan = frame.vlan;
+        self.vlan = frame.vlan;
         if ether_type == ETH_VLAN || ether_type == ETH_QINQ {
-            vlan = cursor.be16(at).ok_or(NotAFlow::Truncated)? & 0x0fff;
+            self.vlan = cursor.be16(at).ok_or(NotAFlow::Truncated)? & 0x0fff;
             ether_type = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
             at += VLAN_LEN;
             if ether_type == ETH_VLAN || ether_type == ETH_QINQ {
@@ -138,20 +162,10 @@ impl Network {
             }
         }
         match ether_type {
-            ETH_IPV4 => ipv4(cursor, frame, at, vlan),
-            ETH_IPV6 => ipv6(cursor, frame, at, vlan),
+            ETH_IPV4 => self.ipv4(cursor, frame, at),
+            ETH_IPV6 => self.ipv6(cursor, frame, at),
             _ => Err(NotAFlow::NotIp),
         }
-    }
-}
-
-impl Packet {
-    /// Reads the frame behind `cursor`.
-    ///
-    /// # Errors
-    /// Says why the frame belongs to no flow.
-    pub fn parse<C: Cursor + ?Sized>(cursor: &C, frame: Frame) -> Result<Self, NotAFlow> {
-        Self::of(cursor, frame, Network::parse(cursor, frame)?)
     }
 
     /// Reads the transport header of a frame whose network layer was read.
@@ -159,75 +173,177 @@ impl Packet {
     /// # Errors
     /// Says why the frame belongs to no flow.
     #[inline(always)]
-    pub fn of<C: Cursor + ?Sized>(cursor: &C, frame: Frame, network: Network) -> Result<Self, NotAFlow> {
+    pub fn transport<C: Cursor + ?Sized>(
+        &mut self,
+        cursor: &C,
+        frame: Frame,
+        network: Network,
+    ) -> Result<(), NotAFlow> {
         if let Some(why) = network.refused {
             return Err(why);
         }
-        let (at, bytes) = (network.at, network.bytes);
-        let mut packet = Packet {
-            src: network.src,
-            dst: network.dst,
-            src_port: 0,
-            dst_port: 0,
-            protocol: network.protocol,
-            flags: 0,
-            header_bytes: 0,
-            window: 0,
-            icmp: 0,
-            seq: 0,
-            payload_bytes: 0,
-            wire_bytes: frame.len,
-            segments: frame.segments,
-            segment_bytes: frame.segment_bytes,
-            vlan: network.vlan,
-        };
-        match network.protocol {
-            TCP => {
-                packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-                packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
-                packet.seq = cursor.be32(at + 4).ok_or(NotAFlow::Truncated)?;
-                let offset_flags = cursor.be16(at + 12).ok_or(NotAFlow::Truncated)?;
-                packet.window = cursor.be16(at + 14).ok_or(NotAFlow::Truncated)?;
-                packet.flags = offset_flags as u8;
-                packet.header_bytes = (offset_flags >> 12) * 4;
-                if packet.header_bytes < 20 {
-                    return Err(NotAFlow::Malformed);
+        let at = network.at;
+        if self.protocol == TCP {
+            self.tcp(cursor, at)?;
+        } else {
+            self.without_tcp();
+            match self.protocol {
+                UDP => {
+                    self.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+                    self.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+                    self.header_bytes = 8;
                 }
+                ICMP | ICMPV6 => self.icmp(cursor, at)?,
+                _ => {}
             }
-            UDP => {
-                packet.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-                packet.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
-                packet.header_bytes = 8;
-            }
-            ICMP | ICMPV6 => {
-                packet.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-                packet.header_bytes = 8;
-                let kind = packet.icmp >> 8;
-                let echo = if network.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
-                if echo {
-                    let id = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)?;
-                    packet.src_port = id;
-                    packet.dst_port = id;
-                }
-            }
-            _ => {}
         }
-        packet.payload_bytes = bytes.saturating_sub(packet.header_bytes as u32);
+        self.sizes(frame, network);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn tcp<C: Cursor + ?Sized>(&mut self, cursor: &C, at: usize) -> Result<(), NotAFlow> {
+        let header = cursor.tcp(at).ok_or(NotAFlow::Truncated)?;
+        self.src_port = header.src_port;
+        self.dst_port = header.dst_port;
+        self.seq = header.seq;
+        self.window = header.window;
+        self.icmp = 0;
+        self.flags = header.offset_flags as u8;
+        self.header_bytes = (header.offset_flags >> 12) * 4;
+        if self.header_bytes < 20 {
+            return Err(NotAFlow::Malformed);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn without_tcp(&mut self) {
+        self.src_port = 0;
+        self.dst_port = 0;
+        self.flags = 0;
+        self.header_bytes = 0;
+        self.window = 0;
+        self.icmp = 0;
+        self.seq = 0;
+    }
+
+    #[inline(always)]
+    fn icmp<C: Cursor + ?Sized>(&mut self, cursor: &C, at: usize) -> Result<(), NotAFlow> {
+        self.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+        self.header_bytes = 8;
+        let kind = self.icmp >> 8;
+        let echo = if self.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
+        if echo {
+            let id = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)?;
+            self.src_port = id;
+            self.dst_port = id;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn sizes(&mut self, frame: Frame, network: Network) {
+        self.payload_bytes = network.bytes.saturating_sub(self.header_bytes as u32);
+        self.wire_bytes = frame.len;
+        self.segments = frame.segments;
+        self.segment_bytes = frame.segment_bytes;
         if frame.segments > 1 {
-            let headers = at as u32 + packet.header_bytes as u32;
-            packet.wire_bytes = frame.len + (frame.segments - 1) * headers;
+            let headers = network.at as u32 + self.header_bytes as u32;
+            self.wire_bytes = frame.len + (frame.segments - 1) * headers;
             // Some drivers hand over trains without saying how they were cut.
-            if packet.segment_bytes == 0 || packet.segment_bytes * (frame.segments - 1) > packet.payload_bytes {
-                packet.segment_bytes = packet.payload_bytes / frame.segments;
+            if self.segment_bytes == 0 || self.segment_bytes * (frame.segments - 1) > self.payload_bytes {
+                self.segment_bytes = self.payload_bytes / frame.segments;
             }
         }
-        Ok(packet)
     }
 
     /// The flow key, and whether the sender is endpoint A of it.
     #[inline(always)]
     pub fn key(&self, domain: u16) -> (FlowKey, bool) {
         FlowKey::new(self.src, self.dst, self.src_port, self.dst_port, self.protocol, domain)
+    }
+
+    #[inline(always)]
+    fn ipv4<C: Cursor + ?Sized>(&mut self, cursor: &C, frame: Frame, at: usize) -> Result<Network, NotAFlow> {
+        let ip = cursor.ipv4(at).ok_or(NotAFlow::Truncated)?;
+        let header = ((ip.version_ihl & 0x0f) as usize) * 4;
+        if ip.version_ihl >> 4 != 4 || header < 20 {
+            return Err(NotAFlow::Malformed);
+        }
+        let refused = if ip.fragment & 0x1fff != 0 { Some(NotAFlow::Fragment) } else { None };
+        // A train may be longer than 16 bits can say; the stack then writes 0.
+        let present = rest(frame, at)?;
+        let ip_bytes = if frame.segments > 1 { present } else { ip.total as u32 };
+        if ip_bytes < header as u32 {
+            return Err(NotAFlow::Malformed);
+        }
+        // A length beyond the frame is a lie that the stack discards; here it would count bytes that never were.
+        if ip_bytes > present {
+            return Err(NotAFlow::Truncated);
+        }
+        self.src = Addr::v4(ip.src);
+        self.dst = Addr::v4(ip.dst);
+        self.protocol = ip.protocol;
+        Ok(Network { at: at + header, bytes: ip_bytes - header as u32, refused })
+    }
+
+    #[inline(always)]
+    fn ipv6<C: Cursor + ?Sized>(&mut self, cursor: &C, frame: Frame, at: usize) -> Result<Network, NotAFlow> {
+        let ip = cursor.ipv6(at).ok_or(NotAFlow::Truncated)?;
+        if ip.version != 6 {
+            return Err(NotAFlow::Malformed);
+        }
+        let present = rest(frame, at + 40)?;
+        let ip_bytes = if frame.segments > 1 { present } else { ip.payload as u32 };
+        if ip_bytes > present {
+            return Err(NotAFlow::Truncated);
+        }
+        self.src = ip.src;
+        self.dst = ip.dst;
+        self.extensions(cursor, ip.next, at + 40, ip_bytes)
+    }
+
+    /// Follows the extension headers from `next` on, of which `bytes` bytes are left.
+    #[inline(always)]
+    fn extensions<C: Cursor + ?Sized>(
+        &mut self,
+        cursor: &C,
+        mut protocol: u8,
+        mut next: usize,
+        mut bytes: u32,
+    ) -> Result<Network, NotAFlow> {
+        let mut followed = 0;
+        let mut refused = None;
+        loop {
+            let length = match protocol {
+                IPV6_HOP_BY_HOP | IPV6_ROUTING | IPV6_DESTINATION => {
+                    (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 1) * 8
+                }
+                IPV6_AUTHENTICATION => (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 2) * 4,
+                IPV6_FRAGMENT => {
+                    if cursor.be16(next + 2).ok_or(NotAFlow::Truncated)? & 0xfff8 != 0 {
+                        refused = Some(NotAFlow::Fragment);
+                        break;
+                    }
+                    8
+                }
+                _ => break,
+            };
+            if followed == MAX_EXTENSIONS {
+                refused = Some(NotAFlow::TooManyHeaders);
+                break;
+            }
+            protocol = cursor.u8(next).ok_or(NotAFlow::Truncated)?;
+            if bytes < length as u32 {
+                return Err(NotAFlow::Malformed);
+            }
+            bytes -= length as u32;
+            next += length;
+            followed += 1;
+        }
+        self.protocol = protocol;
+        Ok(Network { at: next, bytes, refused })
     }
 }
 
@@ -239,87 +355,6 @@ fn rest(frame: Frame, at: usize) -> Result<u32, NotAFlow> {
         return Err(NotAFlow::Malformed);
     }
     Ok(frame.len - at as u32)
-}
-
-#[inline(always)]
-fn ipv4<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Network, NotAFlow> {
-    let version_ihl = cursor.u8(at).ok_or(NotAFlow::Truncated)?;
-    let header = ((version_ihl & 0x0f) as usize) * 4;
-    let total = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)? as u32;
-    let fragment = cursor.be16(at + 6).ok_or(NotAFlow::Truncated)?;
-    let protocol = cursor.u8(at + 9).ok_or(NotAFlow::Truncated)?;
-    let src = cursor.be32(at + 12).ok_or(NotAFlow::Truncated)?;
-    let dst = cursor.be32(at + 16).ok_or(NotAFlow::Truncated)?;
-    if version_ihl >> 4 != 4 || header < 20 {
-        return Err(NotAFlow::Malformed);
-    }
-    let refused = if fragment & 0x1fff != 0 { Some(NotAFlow::Fragment) } else { None };
-    // A train may be longer than 16 bits can say; the stack then writes 0.
-    let present = rest(frame, at)?;
-    let ip_bytes = if frame.segments > 1 { present } else { total };
-    if ip_bytes < header as u32 {
-        return Err(NotAFlow::Malformed);
-    }
-    // A length beyond the frame is a lie that the stack discards; here it would count bytes that never were.
-    if ip_bytes > present {
-        return Err(NotAFlow::Truncated);
-    }
-    let (src, dst) = (Addr::v4(src), Addr::v4(dst));
-    Ok(Network { src, dst, protocol, vlan, at: at + header, bytes: ip_bytes - header as u32, refused })
-}
-
-#[inline(always)]
-fn ipv6<C: Cursor + ?Sized>(cursor: &C, frame: Frame, at: usize, vlan: u16) -> Result<Network, NotAFlow> {
-    let version = cursor.u8(at).ok_or(NotAFlow::Truncated)? >> 4;
-    let payload = cursor.be16(at + 4).ok_or(NotAFlow::Truncated)? as u32;
-    let mut protocol = cursor.u8(at + 6).ok_or(NotAFlow::Truncated)?;
-    let src = Addr {
-        hi: cursor.ne64(at + 8).ok_or(NotAFlow::Truncated)?,
-        lo: cursor.ne64(at + 16).ok_or(NotAFlow::Truncated)?,
-    };
-    let dst = Addr {
-        hi: cursor.ne64(at + 24).ok_or(NotAFlow::Truncated)?,
-        lo: cursor.ne64(at + 32).ok_or(NotAFlow::Truncated)?,
-    };
-    if version != 6 {
-        return Err(NotAFlow::Malformed);
-    }
-    let present = rest(frame, at + 40)?;
-    let mut ip_bytes = if frame.segments > 1 { present } else { payload };
-    if ip_bytes > present {
-        return Err(NotAFlow::Truncated);
-    }
-    let mut next = at + 40;
-    let mut followed = 0;
-    let mut refused = None;
-    loop {
-        let length = match protocol {
-            IPV6_HOP_BY_HOP | IPV6_ROUTING | IPV6_DESTINATION => {
-                (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 1) * 8
-            }
-            IPV6_AUTHENTICATION => (cursor.u8(next + 1).ok_or(NotAFlow::Truncated)? as usize + 2) * 4,
-            IPV6_FRAGMENT => {
-                if cursor.be16(next + 2).ok_or(NotAFlow::Truncated)? & 0xfff8 != 0 {
-                    refused = Some(NotAFlow::Fragment);
-                    break;
-                }
-                8
-            }
-            _ => break,
-        };
-        if followed == MAX_EXTENSIONS {
-            refused = Some(NotAFlow::TooManyHeaders);
-            break;
-        }
-        protocol = cursor.u8(next).ok_or(NotAFlow::Truncated)?;
-        if ip_bytes < length as u32 {
-            return Err(NotAFlow::Malformed);
-        }
-        ip_bytes -= length as u32;
-        next += length;
-        followed += 1;
-    }
-    Ok(Network { src, dst, protocol, vlan, at: next, bytes: ip_bytes, refused })
 }
 
 #[cfg(test)]

@@ -16,9 +16,6 @@ const FLOW_WORDS: usize = size_of::<FlowState>() / 8;
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn ganglion_update(flow: *mut FlowState, passing: *const Passing) -> u32 {
-    let Some(count) = Count::get() else {
-        return 0;
-    };
     if flow.is_null() || passing.is_null() {
         return 0;
     }
@@ -26,27 +23,32 @@ pub extern "C" fn ganglion_update(flow: *mut FlowState, passing: *const Passing)
     let passing = unsafe { &*passing };
     // SAFETY: a live map value; its fields are changed under its lock alone.
     let Some(guard) = try_lock(unsafe { &raw mut (*flow).lock }) else {
-        count.add(Counter::SkipLock, passing.packet.segments as u64);
+        skip(passing, Counter::SkipLock);
         return 0;
     };
     // SAFETY: the lock is held.
-    locked(passing, unsafe { &mut *flow }, count);
+    locked(passing, unsafe { &mut *flow });
     drop(guard);
     0
 }
 
+/// Counts the packet as in no flow.
 #[inline(always)]
-fn locked(passing: &Passing, flow: &mut FlowState, count: Count) {
-    let segments = passing.packet.segments as u64;
+fn skip(passing: &Passing, why: Counter) {
+    if let Some(count) = Count::get() {
+        count.add(why, passing.packet.segments as u64);
+    }
+}
+
+#[inline(always)]
+fn locked(passing: &Passing, flow: &mut FlowState) {
     let mut fresh = flow.first_us == 0;
     if flow.status & (status::CLOSING | status::ENDED) != 0 {
         if flow.has(status::CLOSING) {
-            count.add(Counter::SkipClosing, segments);
-            return;
+            return skip(passing, Counter::SkipClosing);
         }
         if !state::reopens(&passing.packet) {
-            count.add(Counter::SkipAfterEnd, segments);
-            return;
+            return skip(passing, Counter::SkipAfterEnd);
         }
         fresh = true;
     } else if !fresh && restarts(flow, passing) {

@@ -1,6 +1,5 @@
 //! One packet's way through the kernel half: allow, block, flow verdict, update, pass.
 
-use ganglion_flow::packet::Network;
 use ganglion_flow::settings::{InterfaceRole, flag};
 use ganglion_flow::{Counter, Cursor, FlowKey, Frame, Hook, NotAFlow, Packet};
 
@@ -37,6 +36,7 @@ pub struct Passing {
     /// A [`Hook`].
     pub hook: u8,
     pub zero: [u8; 5],
+    pub tick: rules::Tick,
 }
 
 /// Decides on the packet and counts it. The steps after parsing are functions of their own, which the verifier
@@ -48,36 +48,33 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     };
     count.add(Counter::Seen, frame.segments as u64);
     count.add(Counter::SeenBytes, frame.len as u64);
-    let flags = setting!(flags);
-    let network = match Network::parse(bytes, frame) {
-        Ok(network) => network,
-        Err(why) => return pass_uncounted(count, why, frame),
-    };
-    let mut asks = flags & flag::VERDICTS != 0;
-    if flags & flag::ANY_BLOCK != 0 {
-        let remote = if direction == Direction::Out { network.dst } else { network.src };
-        let size = (frame.segments as u64) << 32 | frame.len as u64;
-        match rules::ganglion_address(remote.hi, remote.lo, size) {
-            rules::DROP => return Decision::Drop,
-            rules::ASK => asks = true,
-            _ => {}
-        }
-    }
-    let packet = match Packet::of(bytes, frame, network) {
-        Ok(packet) => packet,
-        Err(why) => return pass_uncounted(count, why, frame),
-    };
-    // The headers of merged packets were on the wire too.
-    count.add(Counter::SeenBytes, (packet.wire_bytes - frame.len) as u64);
     // A hook has its own slot: should one interrupt another on this CPU, neither spoils the other's packet.
     let Some(passing) = PASSING.get_ptr_mut(hook as u32) else {
         return Decision::Pass;
     };
     // SAFETY: this CPU's slot for this hook, which does not preempt itself.
     let passing = unsafe { &mut *passing };
-    let domain = if flags & flag::VLAN_DOMAIN != 0 { packet.vlan } else { setting!(domain) as u16 };
-    let (key, sender_is_a) = packet.key(domain);
-    passing.packet = packet;
+    let flags = setting!(flags);
+    let network = match passing.packet.network(bytes, frame) {
+        Ok(network) => network,
+        Err(why) => return pass_uncounted(count, why, frame),
+    };
+    let mut asks = flags & flag::VERDICTS != 0;
+    if flags & flag::ANY_BLOCK != 0 {
+        let remote = if direction == Direction::Out { &passing.packet.dst } else { &passing.packet.src };
+        match rules::address(remote, flags, frame.segments, frame.len, &mut passing.tick, count) {
+            rules::DROP => return Decision::Drop,
+            rules::ASK => asks = true,
+            _ => {}
+        }
+    }
+    if let Err(why) = passing.packet.transport(bytes, frame, network) {
+        return pass_uncounted(count, why, frame);
+    }
+    // The headers of merged packets were on the wire too.
+    count.add(Counter::SeenBytes, (passing.packet.wire_bytes - frame.len) as u64);
+    let domain = if flags & flag::VLAN_DOMAIN != 0 { passing.packet.vlan } else { setting!(domain) as u16 };
+    let (key, sender_is_a) = passing.packet.key(domain);
     passing.key = key;
     passing.sender_is_a = sender_is_a as u8;
     passing.outbound = (direction == Direction::Out) as u8;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use ganglion_flow::rules::{Action, Rule, ServiceKey};
 use ganglion_flow::settings::flag;
@@ -34,37 +34,30 @@ struct Case {
 }
 
 /// Looks an address up in the rules: [`PASS`], [`DROP`], or [`ASK`] where the rule has no proof that its address
-/// is in no exemption. `size` holds packets and bytes, 32 bits each. Proved once by the verifier.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn ganglion_address(hi: u64, lo: u64, size: u64) -> u32 {
-    let flags = setting!(flags);
-    let addr = Addr { hi, lo };
-    let mut asks = false;
+/// is in no exemption. `segments` packets of `bytes` bytes ask.
+#[inline(always)]
+pub fn address(addr: &Addr, flags: u64, segments: u32, bytes: u32, clock: &mut Tick, count: Count) -> u32 {
     if flags & flag::BLOCKS != 0
         // SAFETY: the entry is read field by field; userspace replaces values whole.
-        && let Some(rule) = unsafe { BLOCKS.get(&addr) }
+        && let Some(rule) = unsafe { BLOCKS.get(addr) }
     {
-        let now_ns = coarse_ns();
+        let now_ns = clock.now_ns();
         if now_ns < rule.expires_ns {
             if flags & flag::ANY_ALLOW != 0 && rule.proof != setting!(allow_generation) {
                 return ASK;
             }
-            let Some(count) = Count::get() else {
-                return PASS;
-            };
-            let case = Case { flags, segments: (size >> 32) as u32, bytes: size as u32, count };
-            if apply(case, rule, now_ns, Counter::DropBlock) {
+            if apply(Case { flags, segments, bytes, count }, rule, now_ns, Counter::DropBlock) {
                 return DROP;
             }
         }
     }
     if flags & flag::BLOCK_NETS != 0
         && let Some(rule) = BLOCK_NETS.get(&Key::new(128, addr.words()))
+        && clock.now_ns() < rule.expires_ns
     {
-        asks |= coarse_ns() < rule.expires_ns;
+        return ASK;
     }
-    if asks { ASK } else { PASS }
+    PASS
 }
 
 /// Looks the packet up in all rules, exemptions first, whatever path made the block: [`PASS`] or [`DROP`].
@@ -145,6 +138,27 @@ fn is_allowed(passing: &Passing, flags: u64, remote: &Addr) -> bool {
 fn coarse_ns() -> u64 {
     // SAFETY: a helper without arguments.
     unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// The coarse clock, read once per tick of the kernel: it moves with `jiffies` alone, and reading those is a load where
+/// reading the clock is a call. Behind by a tick at most.
+#[repr(C)]
+pub struct Tick {
+    jiffies: u64,
+    ns: u64,
+}
+
+impl Tick {
+    #[inline(always)]
+    fn now_ns(&mut self) -> u64 {
+        // SAFETY: a helper without arguments.
+        let jiffies = unsafe { bpf_jiffies64() };
+        if self.jiffies != jiffies {
+            self.ns = coarse_ns();
+            self.jiffies = jiffies;
+        }
+        self.ns
+    }
 }
 
 /// Whether the rule, in force, drops the packet; its hits are counted.

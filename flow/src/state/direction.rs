@@ -74,20 +74,30 @@ impl DirState {
     pub(super) fn count(&mut self, packet: &Packet, now_us: u64) {
         self.gap(now_us);
         self.sizes(packet);
-        let flags = packet.flags as u32;
         let segments = packet.segments;
-        self.flags[0] += flags & 1;
-        self.flags[1] += (flags >> 1) & 1;
-        self.flags[2] += (flags >> 2) & 1;
-        self.flags[3] += (flags >> 3) & 1;
-        self.flags[4] += ((flags >> 4) & 1) * segments;
-        self.flags[5] += (flags >> 5) & 1;
-        self.flags[6] += (flags >> 6) & 1;
-        self.flags[7] += flags >> 7;
+        if packet.flags != 0 {
+            self.flags(packet.flags as u32, segments);
+        }
         if packet.protocol == TCP {
             self.tcp(packet);
         }
         self.packets += segments as u64;
+    }
+
+    #[inline(always)]
+    fn flags(&mut self, flags: u32, segments: u32) {
+        self.flags[3] += (flags >> 3) & 1;
+        self.flags[4] += ((flags >> 4) & 1) * segments;
+        // Most packets carry no other flag than PSH and ACK.
+        if flags & 0xe7 == 0 {
+            return;
+        }
+        self.flags[0] += flags & 1;
+        self.flags[1] += (flags >> 1) & 1;
+        self.flags[2] += (flags >> 2) & 1;
+        self.flags[5] += (flags >> 5) & 1;
+        self.flags[6] += (flags >> 6) & 1;
+        self.flags[7] += flags >> 7;
     }
 
     #[inline(always)]
