@@ -40,8 +40,11 @@ wire_struct! {
         pub action: u8,
         /// The class that brought the rule (0 when a person did).
         pub class: u8,
+        /// Of a rule on a network, its prefix length: once it expires, the kernel looks for a wider one. 0: there is none to
+        /// look for, or not known.
+        pub prefix: u8,
         /// Always zero.
-        pub zero: [u8; 2],
+        pub zero: u8,
         /// The allow list's generation ([`crate::settings::Settings::allow_generation`]) under which the rule's
         /// address was found in no exemption, so that a drop need not look them all up again. 0: not known; any
         /// other number than the present one: no longer known. Only rules on addresses may carry one.

@@ -16,6 +16,8 @@ use crate::maps::{
 use crate::path::Passing;
 
 const NS_PER_S: u64 = 1_000_000_000;
+/// Network rules around one address that are looked at: all but the last may have expired.
+const NESTED: u32 = 4;
 
 /// No rule touches the packet.
 pub const PASS: u32 = 0;
@@ -51,13 +53,30 @@ pub fn address(addr: &Addr, flags: u64, segments: u32, bytes: u32, clock: &mut T
             }
         }
     }
-    if flags & flag::BLOCK_NETS != 0
-        && let Some(rule) = BLOCK_NETS.get(&Key::new(128, addr.words()))
-        && clock.now_ns() < rule.expires_ns
-    {
+    if flags & flag::BLOCK_NETS != 0 && network(addr, || clock.now_ns()).is_some() {
         return ASK;
     }
     PASS
+}
+
+/// The rule in force on the narrowest network around the address. The map knows the narrowest alone, which may have
+/// expired and not be removed yet.
+#[inline(always)]
+fn network(addr: &Addr, mut now_ns: impl FnMut() -> u64) -> Option<&'static Rule> {
+    let mut prefix = 128;
+    let mut i = 0;
+    while i < NESTED {
+        let rule = BLOCK_NETS.get(&Key::new(prefix, addr.words()))?;
+        if now_ns() < rule.expires_ns {
+            return Some(rule);
+        }
+        if rule.prefix == 0 {
+            return None;
+        }
+        prefix = rule.prefix as u32 - 1;
+        i += 1;
+    }
+    None
 }
 
 /// Looks the packet up in all rules, exemptions first, whatever path made the block: [`PASS`] or [`DROP`].
@@ -99,8 +118,7 @@ fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
         return true;
     }
     if case.flags & flag::BLOCK_NETS != 0
-        && let Some(rule) = BLOCK_NETS.get(&Key::new(128, remote.words()))
-        && now_ns < rule.expires_ns
+        && let Some(rule) = network(remote, || now_ns)
         && apply(case, rule, now_ns, Counter::DropBlockNet)
     {
         return true;

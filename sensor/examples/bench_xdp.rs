@@ -158,8 +158,16 @@ fn addr(octets: [u8; 4]) -> Addr {
 
 /// Five allowed networks, ten thousand blocked addresses, a hundred blocked networks.
 fn fill_rules(ebpf: &mut Ebpf) -> Result<()> {
-    let rule =
-        Rule { expires_ns: u64::MAX, slot: 1, limit: 0, action: Action::Drop as u8, class: 3, zero: [0; 2], proof: 1 };
+    let rule = Rule {
+        expires_ns: u64::MAX,
+        slot: 1,
+        limit: 0,
+        action: Action::Drop as u8,
+        class: 3,
+        prefix: 0,
+        zero: 0,
+        proof: 1,
+    };
     let value = bytes::<_, { Rule::LEN }>(&rule);
     let mut blocks: HashMap<_, [u8; 16], [u8; Rule::LEN]> =
         HashMap::try_from(ebpf.map_mut("BLOCKS").context("BLOCKS")?)?;

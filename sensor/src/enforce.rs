@@ -87,7 +87,8 @@ impl<M: RuleMaps> Enforcer<M> {
             limit: request.limit,
             action: request.action as u8,
             class: request.class,
-            zero: [0; 2],
+            prefix: if let Target::Network(net) = &target { net.prefix } else { 0 },
+            zero: 0,
             proof: self.proof(&target),
         };
         if let Err(source) = self.maps.put(&target, &rule) {

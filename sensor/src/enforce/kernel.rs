@@ -118,7 +118,8 @@ pub(crate) fn of_limit(limit: &NewFlowLimit) -> Rule {
         limit: limit.limit,
         action: Action::RateLimit as u8,
         class: 0,
-        zero: [0; 2],
+        prefix: 0,
+        zero: 0,
         proof: 0,
     }
 }

@@ -15,7 +15,7 @@ fn addr(octets: [u8; 4]) -> Addr {
 }
 
 fn rule(action: Action) -> Rule {
-    Rule { expires_ns: u64::MAX, slot: 5, limit: 0, action: action as u8, class: 3, zero: [0; 2], proof: 0 }
+    Rule { expires_ns: u64::MAX, slot: 5, limit: 0, action: action as u8, class: 3, prefix: 0, zero: 0, proof: 0 }
 }
 
 fn monotonic_ns() -> u64 {
@@ -82,6 +82,23 @@ fn a_network_rule_covers_its_addresses_alone() {
     assert_eq!(kernel.xdp(&syn(1)), XDP_DROP);
     assert_eq!(kernel.xdp(&udp([198, 18, 0, 4], SERVER, 1, 2, 0)), XDP_PASS);
     assert_eq!(kernel.count(Counter::DropBlockNet), 1);
+    kernel.assert_balanced();
+}
+
+#[test]
+fn an_expired_network_rule_does_not_hide_a_wider_one() {
+    let mut kernel = Kernel::new();
+    for (prefix, expires_ns) in [(96 + 16, u64::MAX), (96 + 24, 1), (96 + 30, 1), (128, 1)] {
+        let value = bytes::<_, { Rule::LEN }>(&Rule { expires_ns, prefix, ..rule(Action::Drop) });
+        let net = if prefix == 128 { CLIENT } else { [198, 18, 0, 0] };
+        kernel.insert_net("BLOCK_NETS", addr(net), u32::from(prefix), value, flag::BLOCK_NETS);
+    }
+    assert_eq!(kernel.xdp(&syn(1)), XDP_DROP);
+    assert_eq!(kernel.count(Counter::DropBlockNet), 1);
+    // None is in force.
+    let value = bytes::<_, { Rule::LEN }>(&Rule { expires_ns: 1, prefix: 96 + 16, ..rule(Action::Drop) });
+    kernel.insert_net("BLOCK_NETS", addr([198, 18, 0, 0]), 96 + 16, value, flag::BLOCK_NETS);
+    assert_eq!(kernel.xdp(&syn(1)), XDP_PASS);
     kernel.assert_balanced();
 }
 
