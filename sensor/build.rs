@@ -42,11 +42,7 @@ fn build() -> Result<(), String> {
     // One folder for debug and release builds: `core` is the dear part.
     let target = out.ancestors().nth(4).unwrap_or(&out).join("sensor-ebpf");
     let status = Command::new(&toolchain.cargo)
-        .args(if env::var_os("CARGO_FEATURE_BENCH").is_some() {
-            &["build", "--features", "bench"][..]
-        } else {
-            &["build"]
-        })
+        .args(["build", "--features", &features().join(",")])
         .args(["--quiet", "--release", "--locked", "-Zbuild-std=core", "--target", TARGET, "--target-dir"])
         .arg(&target)
         .current_dir("../sensor-ebpf")
@@ -65,6 +61,13 @@ fn build() -> Result<(), String> {
     fs::copy(&object, out.join("ganglion.bpf.o"))
         .map(drop)
         .map_err(|error| format!("{} can't be copied: {error}", object.display()))
+}
+
+/// Features of the kernel half. It runs on the processor that the sensor is built for.
+fn features() -> Vec<&'static str> {
+    let bench = env::var_os("CARGO_FEATURE_BENCH").map(|_| "bench");
+    let ordered = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64").then_some("ordered-stores");
+    bench.into_iter().chain(ordered).collect()
 }
 
 /// Cargo's and rustc's own variables speak of the outer build.

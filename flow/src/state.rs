@@ -37,7 +37,7 @@ pub mod status {
 wire_struct! {
     /// The integer state of one flow; 568 bytes, hot fields first.
     pub struct FlowState {
-        /// The kernel's try-lock; 0 in records.
+        /// The kernel's try-lock, with [`FlowKey::tag`] in the bits above the lowest; 0 in records.
         pub lock: u32,
         /// Bits of [`status`].
         pub status: u8,

@@ -6,7 +6,7 @@ use ganglion_flow::{Counter, FlowState, Reason, Stage};
 
 use crate::counters::Count;
 use crate::export::{self, Cause};
-use crate::lock::try_lock;
+use crate::lock::{Refused, try_lock};
 use crate::path::Passing;
 use crate::{memory, sources};
 
@@ -21,14 +21,16 @@ pub extern "C" fn ganglion_update(flow: *mut FlowState, passing: *const Passing)
     }
     // SAFETY: the caller's packet; the verifier proved the pointer.
     let passing = unsafe { &*passing };
-    // SAFETY: a live map value; its fields are changed under its lock alone.
-    let Some(guard) = try_lock(unsafe { &raw mut (*flow).lock }) else {
-        skip(passing, Counter::SkipLock);
-        return 0;
-    };
-    // SAFETY: the lock is held.
-    locked(passing, unsafe { &mut *flow });
-    drop(guard);
+    // SAFETY: a map value; its fields are changed under its lock alone.
+    match try_lock(unsafe { &raw mut (*flow).lock }, passing.tag) {
+        Ok(guard) => {
+            // SAFETY: the lock is held.
+            locked(passing, unsafe { &mut *flow });
+            drop(guard);
+        }
+        Err(Refused::Busy) => skip(passing, Counter::SkipLock),
+        Err(Refused::Foreign) => skip(passing, Counter::SkipClosing),
+    }
     0
 }
 
@@ -43,10 +45,7 @@ fn skip(passing: &Passing, why: Counter) {
 #[inline(always)]
 fn locked(passing: &Passing, flow: &mut FlowState) {
     let mut fresh = flow.first_us == 0;
-    if flow.status & (status::CLOSING | status::ENDED) != 0 {
-        if flow.has(status::CLOSING) {
-            return skip(passing, Counter::SkipClosing);
-        }
+    if flow.has(status::ENDED) {
         if !state::reopens(&passing.packet) {
             return skip(passing, Counter::SkipAfterEnd);
         }

@@ -6,8 +6,8 @@ use ganglion_flow::settings::flag;
 use ganglion_flow::{Counter, FlowState};
 
 use crate::counters::Count;
-use crate::lock::try_lock;
-use crate::maps::{FLOWS, HALF_OPEN, ZERO_FLOW, setting};
+use crate::lock::{UNTAGGED, try_lock};
+use crate::maps::{FLOWS, HALF_OPEN, NEW_FLOW, setting};
 use crate::path::Passing;
 use crate::{rules, sources};
 
@@ -38,7 +38,7 @@ pub extern "C" fn ganglion_half_open(passing: *const Passing) -> u32 {
         return NOTED;
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
-    let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
+    let Ok(guard) = try_lock(unsafe { &raw mut (*set).lock }, UNTAGGED) else {
         count.add(Counter::SkipLock, segments);
         return NOTED;
     };
@@ -121,19 +121,21 @@ fn same(a: &ganglion_flow::FlowKey, b: &ganglion_flow::FlowKey) -> bool {
 /// Gives the flow its full entry, with the remembered packet.
 #[inline(always)]
 fn promote(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
-    let Some(template) = ZERO_FLOW.get_ptr_mut(0) else {
+    let Some(template) = NEW_FLOW.get_ptr_mut(passing.hook as u32) else {
         return NOTED;
     };
     // On the stack: before 6.3 a key may not lie in a function's argument.
     let key = passing.key;
-    // SAFETY: never written, so all zero; only read here.
-    let inserted = FLOWS.insert(&key, unsafe { &*template }, BPF_NOEXIST as u64).is_ok();
+    // SAFETY: this CPU's slot for this hook, which does not preempt itself.
+    let template = unsafe { &mut *template };
+    template.lock = passing.tag;
+    let inserted = FLOWS.insert(&key, template, BPF_NOEXIST as u64).is_ok();
     let Some(flow) = FLOWS.get_ptr_mut(&key) else {
         count.add(Counter::SkipFull, passing.packet.segments as u64);
         return NOTED;
     };
     let mut opened = false;
-    if inserted && let Some(guard) = try_lock(flow.cast()) {
+    if inserted && let Ok(guard) = try_lock(flow.cast(), passing.tag) {
         // SAFETY: the lock is held.
         let state: &mut FlowState = unsafe { &mut *flow };
         if state.first_us == 0 {

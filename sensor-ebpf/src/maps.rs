@@ -77,9 +77,9 @@ pub static SCRATCH: PerCpuArray<FlowState, 1> = PerCpuArray::new();
 #[btf_map]
 pub static PASSING: PerCpuArray<Passing, 4> = PerCpuArray::new();
 
-/// Never written: the value of a new flow.
+/// The value of a new flow, per hook: all zero but for its tag.
 #[btf_map]
-pub static ZERO_FLOW: PerCpuArray<FlowState, 1> = PerCpuArray::new();
+pub static NEW_FLOW: PerCpuArray<FlowState, 4> = PerCpuArray::new();
 
 /// What userspace may change while the programs run.
 #[unsafe(no_mangle)]

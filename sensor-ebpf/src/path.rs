@@ -35,7 +35,9 @@ pub struct Passing {
     pub outbound: u8,
     /// A [`Hook`].
     pub hook: u8,
-    pub zero: [u8; 5],
+    pub zero: u8,
+    /// The key's.
+    pub tag: u32,
     pub tick: rules::Tick,
 }
 
@@ -76,6 +78,7 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     let domain = if flags & flag::VLAN_DOMAIN != 0 { passing.packet.vlan } else { setting!(domain) as u16 };
     let (key, sender_is_a) = passing.packet.key(domain);
     passing.key = key;
+    passing.tag = key.tag();
     passing.sender_is_a = sender_is_a as u8;
     passing.outbound = (direction == Direction::Out) as u8;
     passing.hook = hook as u8;

@@ -8,7 +8,7 @@ use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Role};
 
 use crate::counters::Count;
 use crate::export;
-use crate::lock::try_lock;
+use crate::lock::{UNTAGGED, try_lock};
 use crate::maps::{SOURCES, setting};
 use crate::memory;
 use crate::path::Passing;
@@ -157,7 +157,7 @@ fn apply(count: Count, touch: &Touch) -> bool {
         return false;
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
-    let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
+    let Ok(guard) = try_lock(unsafe { &raw mut (*set).lock }, UNTAGGED) else {
         count.add_whole(Counter::SourcesSkipped, 1);
         return false;
     };

@@ -8,7 +8,7 @@ use ganglion_flow::state::status;
 use ganglion_flow::{FlowKey, FlowState, Hook, Reason, Stage};
 
 use crate::export::{self, Cause, now_us};
-use crate::lock::try_lock;
+use crate::lock::{Refused, UNTAGGED, try_lock};
 use crate::maps::{FLOWS, HALF_OPEN, SCRATCH, setting};
 use crate::{memory, sources};
 
@@ -99,8 +99,11 @@ fn flow(key: &FlowKey, now_us: u64) {
         return;
     };
     // SAFETY: a live map value; its fields are changed under its lock alone.
-    let Some(guard) = try_lock(unsafe { &raw mut (*at).lock }) else {
-        return;
+    let guard = match try_lock(unsafe { &raw mut (*at).lock }, key.tag()) {
+        Ok(guard) => guard,
+        Err(Refused::Busy) => return,
+        // Buried before, but the kernel refused to delete it then.
+        Err(Refused::Foreign) => return forget(key),
     };
     // SAFETY: the lock is held.
     let flow = unsafe { &mut *at };
@@ -110,20 +113,24 @@ fn flow(key: &FlowKey, now_us: u64) {
             export::flow(key, flow, Cause { stage, reason: Reason::Early, hook: Hook::Sweep as u8, now_us });
         }
         Some(Due::Forget) => {
-            flow.status |= status::CLOSING;
-            drop(guard);
-            let _ = FLOWS.remove(key);
+            guard.bury();
+            forget(key);
         }
         Some(Due::End(reason)) => {
             flow.status |= status::CLOSING;
             let cause = Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us };
             export::flow(key, flow, cause);
             sources::ended(key, flow, false, now_us);
-            drop(guard);
-            let _ = FLOWS.remove(key);
+            guard.bury();
+            forget(key);
         }
         None => {}
     }
+}
+
+#[inline(always)]
+fn forget(key: &FlowKey) {
+    let _ = FLOWS.remove(key);
 }
 
 /// Exports single-packet flows that stayed unanswered.
@@ -162,7 +169,7 @@ fn half_open_set(index: u32, now_us: u64) {
         return;
     };
     // SAFETY: a live map value; its entries are changed under its lock alone.
-    let Some(guard) = try_lock(unsafe { &raw mut (*set).lock }) else {
+    let Ok(guard) = try_lock(unsafe { &raw mut (*set).lock }, UNTAGGED) else {
         return;
     };
     let mut i = 0;

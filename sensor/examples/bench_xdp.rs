@@ -200,6 +200,7 @@ fn fill_flows(ebpf: &mut Ebpf) -> Result<()> {
         let src = Addr::v4(u32::from_be_bytes([FREE[0], FREE[1], (low >> 8) as u8, low as u8]));
         let (key, sender_is_a) = FlowKey::new(src, addr(SERVER), 40_000 + (i >> 16) as u16, 80, 6, 0);
         state.status = if sender_is_a { status::INITIATOR_IS_A } else { 0 };
+        state.lock = key.tag();
         flows.insert(bytes::<_, { FlowKey::LEN }>(&key), bytes::<_, { FlowState::LEN }>(&state), 0)?;
     }
     Ok(())

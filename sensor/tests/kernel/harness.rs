@@ -137,6 +137,13 @@ impl Kernel {
         map.get(&bytes(key), 0).ok().and_then(|state| FlowState::get(&state))
     }
 
+    /// Writes a value of a flow as it is, lock word and all.
+    pub(crate) fn put_flow(&mut self, key: &FlowKey, state: &FlowState) {
+        let map = self.ebpf.map_mut("FLOWS").unwrap();
+        let mut map: HashMap<_, [u8; FlowKey::LEN], [u8; FlowState::LEN]> = HashMap::try_from(map).unwrap();
+        map.insert(bytes::<_, { FlowKey::LEN }>(key), bytes::<_, { FlowState::LEN }>(state), 0).unwrap();
+    }
+
     /// Packets in live flows, of both tables.
     pub(crate) fn live_packets(&self) -> u64 {
         use ganglion_flow::half_open::{HalfOpenSet, SET_LEN};

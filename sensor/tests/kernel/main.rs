@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is how it fails")]
 
 mod actions;
+mod cut;
 mod harness;
 mod lifecycle;
 mod packets;
