@@ -176,6 +176,27 @@ mod tests {
     }
 
     #[test]
+    fn every_field_changes_the_tag() {
+        let key = FlowKey::new(Addr::v4(0xc612_0001), Addr::v4(0xc612_0002), 40000, 80, 6, 0).0;
+        let changes: [fn(&mut FlowKey); 8] = [
+            |k| k.addr_a.hi ^= 1,
+            |k| k.addr_a.lo ^= 1 << 63,
+            |k| k.addr_b.hi ^= 1,
+            |k| k.addr_b.lo ^= 1 << 63,
+            |k| k.port_a ^= 1,
+            |k| k.port_b ^= 1,
+            |k| k.protocol = 17,
+            |k| k.domain ^= 1,
+        ];
+        for (i, change) in changes.iter().enumerate() {
+            let mut other = key;
+            change(&mut other);
+            assert_ne!(other.tag(), key.tag(), "field {i}");
+            assert_eq!(other.tag() & 1, 0, "the lock's bit");
+        }
+    }
+
+    #[test]
     fn hosts_and_ports_of_one_network_spread_over_a_table() {
         let used = |hash: &dyn Fn(u32) -> u32| {
             (0..500).map(|i| hash(i) & 0x3fff).collect::<std::collections::BTreeSet<_>>().len()

@@ -52,7 +52,7 @@ pub enum Reason {
     Rst = 2,
     /// Silent for the idle timeout.
     Idle = 3,
-    /// Lasted for the active timeout.
+    /// Lasted for the active timeout. A cut, not an end: the next record of the flow has the same initiator.
     Active = 4,
     /// Its one packet, or its opener alone, stayed without an answer.
     HalfOpen = 5,

@@ -32,6 +32,8 @@ pub mod status {
     pub const FIN_BWD: u8 = 0x20;
     /// The flow's first packet left this machine.
     pub const OUTBOUND: u8 = 0x40;
+    /// The responder spoke, be it before an active time-out.
+    pub const ANSWERED: u8 = 0x80;
 }
 
 wire_struct! {
@@ -143,6 +145,20 @@ impl FlowState {
         self.status & bits == bits
     }
 
+    /// Whether the active time-out cut the flow and no packet came since: it has its status and the time of its last
+    /// packet, and counts nothing.
+    #[inline(always)]
+    pub fn is_cut(&self) -> bool {
+        self.first_us == 0 && self.last_us != 0
+    }
+
+    /// Goes on with the first packet after a cut: the initiator and what is known of both ends stay.
+    #[inline(always)]
+    pub fn resume(&mut self, packet: &Packet, sender_is_a: bool, now_us: u64) -> Change {
+        self.begin(packet, now_us);
+        self.count(packet, sender_is_a, now_us, 0)
+    }
+
     /// Opens the flow with its first packet. Expects an all-zero state.
     #[inline(always)]
     pub fn open(&mut self, packet: &Packet, sender_is_a: bool, outbound: bool, now_us: u64) -> Change {
@@ -152,6 +168,12 @@ impl FlowState {
         if outbound {
             self.status |= status::OUTBOUND;
         }
+        self.begin(packet, now_us);
+        self.count(packet, sender_is_a, now_us, 0)
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, packet: &Packet, now_us: u64) {
         self.first_us = now_us;
         self.last_us = now_us;
         self.active_start_us = now_us;
@@ -159,7 +181,6 @@ impl FlowState {
         self.icmp_type = (packet.icmp >> 8) as u8;
         self.icmp_code = packet.icmp as u8;
         self.first_flags = packet.flags;
-        self.count(packet, sender_is_a, now_us, 0)
     }
 
     /// Counts a further packet.
@@ -191,15 +212,15 @@ impl FlowState {
         }
         let other_bulk_us = if forward { self.bwd.bulk_last_us } else { self.fwd.bulk_last_us };
         let direction = if forward { &mut self.fwd } else { &mut self.bwd };
-        let is_first_here = direction.packets == 0;
         direction.count(packet, now_us);
         direction.bulk(packet, now_us, other_bulk_us);
-        let mut change = Change { answered: !forward && is_first_here, ..Change::default() };
-        if forward
-            && self.bwd.packets > 0
-            && self.status & status::ESTABLISHED == 0
-            && packet.flags & tcp_flag::RST == 0
-        {
+        let mut change = Change::default();
+        let known = self.status & (status::ANSWERED | status::ESTABLISHED);
+        if !forward && known & status::ANSWERED == 0 {
+            self.status |= status::ANSWERED;
+            change.answered = true;
+        }
+        if forward && known == status::ANSWERED && packet.flags & tcp_flag::RST == 0 {
             self.status |= status::ESTABLISHED;
             change.established = true;
         }

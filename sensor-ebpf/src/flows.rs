@@ -44,19 +44,21 @@ fn skip(passing: &Passing, why: Counter) {
 
 #[inline(always)]
 fn locked(passing: &Passing, flow: &mut FlowState) {
-    let mut fresh = flow.first_us == 0;
+    let mut fresh = flow.first_us == 0 && flow.last_us == 0;
     if flow.has(status::ENDED) {
         if !state::reopens(&passing.packet) {
             return skip(passing, Counter::SkipAfterEnd);
         }
         fresh = true;
-    } else if !fresh && restarts(flow, passing) {
+    } else if restarts(flow, passing) {
         end(passing, flow, Reason::Reopened);
         fresh = true;
     }
     let change = if fresh {
         clear(flow);
         flow.open(&passing.packet, passing.sender_is_a != 0, passing.outbound != 0, passing.now_us)
+    } else if flow.is_cut() {
+        flow.resume(&passing.packet, passing.sender_is_a != 0, passing.now_us)
     } else {
         flow.update(&passing.packet, passing.sender_is_a != 0, passing.now_us)
     };
@@ -97,11 +99,23 @@ fn after(passing: &Passing, flow: &mut FlowState, change: Change) {
 /// Exports the flow as ended and leaves its marker. The lock is held.
 #[inline(always)]
 fn end(passing: &Passing, flow: &mut FlowState, reason: Reason) {
-    let cause = Cause { stage: Stage::End, reason, hook: passing.hook, now_us: passing.now_us };
-    export::flow(&passing.key, flow, cause);
+    // Between a cut and its next packet a flow has nothing to export.
+    if !flow.is_cut() {
+        let cause = Cause { stage: Stage::End, reason, hook: passing.hook, now_us: passing.now_us };
+        export::flow(&passing.key, flow, cause);
+    }
     sources::ended(&passing.key, flow, reason as u8 == Reason::Rst as u8, passing.now_us);
     flow.status |= status::ENDED;
     flow.last_us = passing.now_us;
+}
+
+/// Empties a flow that was exported because it lasts, and goes on.
+#[inline(always)]
+pub fn cut(flow: &mut FlowState) {
+    let (status, last_us) = (flow.status, flow.last_us);
+    clear(flow);
+    flow.status = status;
+    flow.last_us = last_us;
 }
 
 /// Makes the value all zero but for the lock, which is held.

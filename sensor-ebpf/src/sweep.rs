@@ -10,7 +10,7 @@ use ganglion_flow::{FlowKey, FlowState, Hook, Reason, Stage};
 use crate::export::{self, Cause, now_us};
 use crate::lock::{Refused, UNTAGGED, try_lock};
 use crate::maps::{FLOWS, HALF_OPEN, SCRATCH, setting};
-use crate::{memory, sources};
+use crate::{flows, memory, sources};
 
 /// `struct bpf_iter__bpf_map_elem`.
 #[repr(C)]
@@ -63,6 +63,8 @@ enum Due {
     Forget,
     /// Export as ended, and delete.
     End(Reason),
+    /// Export as ended, and go on in the same entry: it lasted for the active time-out.
+    Cut,
     /// Export as it is.
     Early(Stage),
 }
@@ -87,8 +89,11 @@ fn due(key: &FlowKey, flow: &FlowState, now_us: u64) -> Option<Due> {
     if key.protocol == TCP && flow.status & status::ESTABLISHED == 0 && silent_us >= setting!(half_open_us) {
         return Some(Due::End(Reason::HalfOpen));
     }
+    if flow.is_cut() {
+        return None;
+    }
     if age_us >= setting!(active_us) {
-        return Some(Due::End(Reason::Active));
+        return Some(Due::Cut);
     }
     Stage::by_age(age_us, flow.stages).map(Due::Early)
 }
@@ -112,20 +117,30 @@ fn flow(key: &FlowKey, now_us: u64) {
             flow.stages |= stage.bit();
             export::flow(key, flow, Cause { stage, reason: Reason::Early, hook: Hook::Sweep as u8, now_us });
         }
+        Some(Due::Cut) => {
+            export_end(key, flow, Reason::Active, now_us);
+            flows::cut(flow);
+        }
         Some(Due::Forget) => {
             guard.bury();
             forget(key);
         }
         Some(Due::End(reason)) => {
             flow.status |= status::CLOSING;
-            let cause = Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us };
-            export::flow(key, flow, cause);
+            if flow.packets() > 0 {
+                export_end(key, flow, reason, now_us);
+            }
             sources::ended(key, flow, false, now_us);
             guard.bury();
             forget(key);
         }
         None => {}
     }
+}
+
+#[inline(always)]
+fn export_end(key: &FlowKey, flow: &FlowState, reason: Reason, now_us: u64) {
+    export::flow(key, flow, Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us });
 }
 
 #[inline(always)]

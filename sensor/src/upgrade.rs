@@ -45,7 +45,7 @@ impl OldFlows {
         }
         let flows = self.flows.as_ref().map_or(Ok(()), |map| {
             each_flow(map, &mut |key, state| {
-                if state.status & status::ENDED == 0 {
+                if state.status & status::ENDED == 0 && !state.is_cut() {
                     writer.flow(key, *state);
                 }
             })

@@ -52,6 +52,19 @@ fn answer_and_establishment_are_told_once() {
 }
 
 #[test]
+fn a_cut_flow_goes_on_with_its_initiator_and_tells_nothing_twice() {
+    let (before, changes) =
+        fed(&[(0, true, packet(UDP, 0, 10, 0)), (10, false, packet(UDP, 0, 10, 0)), (10, true, packet(UDP, 0, 10, 0))]);
+    assert!(changes[1].answered && changes[2].established);
+    let mut state = FlowState { status: before.status, last_us: before.last_us, ..FlowState::ZERO };
+    assert!(state.is_cut() && !before.is_cut());
+    assert_eq!(state.resume(&packet(UDP, 0, 10, 0), false, 2_000), Change::default());
+    assert_eq!(state.update(&packet(UDP, 0, 10, 0), true, 2_010), Change::default());
+    assert_eq!((state.fwd.packets, state.bwd.packets, state.first_us), (1, 1, 2_000));
+    assert!(state.is_forward(true) && !state.is_cut());
+}
+
+#[test]
 fn a_fin_from_each_side_ends_a_flow_one_does_not() {
     let fin = packet(TCP, tcp_flag::FIN | tcp_flag::ACK, 0, 0);
     let (_, changes) = fed(&[(0, true, fin), (1, true, fin), (1, false, fin)]);

@@ -63,6 +63,7 @@ pub(super) fn list(tables: &FlowTables, limit: u32) -> std::io::Result<v1::ListF
 fn live(flow: &Ranked, now_us: u64) -> v1::LiveFlow {
     let (key, state) = (&flow.key, &flow.state);
     let ((source, source_port), (destination, destination_port)) = endpoints(key, state);
+    let since_us = if state.is_cut() { state.last_us } else { state.first_us };
     v1::LiveFlow {
         tuple: Some(v1::FlowTuple {
             source_address: source.to_string(),
@@ -72,7 +73,7 @@ fn live(flow: &Ranked, now_us: u64) -> v1::LiveFlow {
             protocol: u32::from(key.protocol),
             domain: u32::from(key.domain),
         }),
-        age_ms: now_us.saturating_sub(state.first_us) / 1000,
+        age_ms: now_us.saturating_sub(since_us) / 1000,
         idle_ms: now_us.saturating_sub(state.last_us) / 1000,
         forward_packets: state.fwd.packets,
         backward_packets: state.bwd.packets,
@@ -88,7 +89,7 @@ fn phase(state: &FlowState) -> &'static str {
         "closing"
     } else if state.has(status::ESTABLISHED) {
         "established"
-    } else if state.bwd.packets > 0 {
+    } else if state.has(status::ANSWERED) {
         "answered"
     } else {
         "unanswered"

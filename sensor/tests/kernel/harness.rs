@@ -11,7 +11,8 @@ use ganglion_flow::counter::COUNT;
 use ganglion_flow::record::Record;
 use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
-use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Wire};
+use ganglion_flow::source::SourceSet;
+use ganglion_flow::{Addr, Counter, FlowKey, FlowState, Role, SourceState, Wire};
 
 pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) const XDP_PASS: u32 = 2;
@@ -135,6 +136,14 @@ impl Kernel {
         let map: HashMap<_, [u8; FlowKey::LEN], [u8; FlowState::LEN]> =
             HashMap::try_from(self.ebpf.map("FLOWS").unwrap()).unwrap();
         map.get(&bytes(key), 0).ok().and_then(|state| FlowState::get(&state))
+    }
+
+    /// What the address table says of an address.
+    pub(crate) fn source(&self, addr: Addr, role: Role) -> Option<SourceState> {
+        let map: Array<_, [u8; SourceSet::LEN]> = Array::try_from(self.ebpf.map("SOURCES").unwrap()).unwrap();
+        map.iter()
+            .flat_map(|set| SourceSet::get(&set.unwrap()).unwrap().ways)
+            .find(|entry| entry.first_us != 0 && entry.addr == addr && entry.role == role as u8)
     }
 
     /// Writes a value of a flow as it is, lock word and all.
