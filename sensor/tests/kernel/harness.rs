@@ -91,6 +91,20 @@ impl Kernel {
         result.expect("TEST_RUN").return_value
     }
 
+    /// Runs the XDP program `repeat` times on each of two CPUs at once.
+    pub(crate) fn xdp_on_two_cpus(&self, packets: [&[u8]; 2], repeat: u32) {
+        let program: &Xdp = self.ebpf.program("ganglion_ingress").unwrap().try_into().unwrap();
+        std::thread::scope(|scope| {
+            for (cpu, data_in) in packets.into_iter().enumerate() {
+                scope.spawn(move || {
+                    stay_on(cpu);
+                    let options = TestRunOptions { data_in: Some(data_in), repeat, ..Default::default() };
+                    program.test_run(options).expect("TEST_RUN");
+                });
+            }
+        });
+    }
+
     /// Runs a TC program once.
     pub(crate) fn tc(&mut self, name: &str, packet: &[u8]) -> u32 {
         let program: &mut SchedClassifier = self.ebpf.program_mut(name).unwrap().try_into().unwrap();
@@ -253,6 +267,16 @@ impl Kernel {
         let mut file = std::fs::File::from(iter_create(link.as_raw_fd()));
         let mut sink = Vec::new();
         file.read_to_end(&mut sink).expect("the walk ends");
+    }
+}
+
+/// Binds this thread to a CPU, where there is such a one.
+fn stay_on(cpu: usize) {
+    // SAFETY: a set of CPUs is plain bits; the call reads it whole.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
     }
 }
 
