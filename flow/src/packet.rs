@@ -100,14 +100,18 @@ pub struct Packet {
 }
 
 /// What the network layer says of a frame beside its addresses: where the transport header is.
+///
+/// In this order in memory, because an error lies where the first field would. The compiler takes such a field apart,
+/// and of an `at` put together again Linux 6.1's verifier knows no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Network {
-    /// Where the transport header begins.
-    at: usize,
-    /// Bytes from there on, by the IP length.
+    /// Bytes from the transport header on, by the IP length.
     bytes: u32,
     /// Why the packet belongs to no flow although its addresses are known.
     refused: Option<NotAFlow>,
+    /// Where the transport header begins.
+    at: usize,
 }
 
 impl Packet {
@@ -183,18 +187,14 @@ impl Packet {
             return Err(why);
         }
         let at = network.at;
-        if self.protocol == TCP {
-            self.tcp(cursor, at)?;
-        } else {
-            self.without_tcp();
-            match self.protocol {
-                UDP => {
-                    self.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
-                    self.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
-                    self.header_bytes = 8;
-                }
-                ICMP | ICMPV6 => self.icmp(cursor, at)?,
-                _ => {}
+        match self.protocol {
+            TCP => self.tcp(cursor, at)?,
+            UDP => self.udp(cursor, at)?,
+            ICMP | ICMPV6 => self.icmp(cursor, at)?,
+            _ => {
+                (self.src_port, self.dst_port) = (0, 0);
+                (self.header_bytes, self.icmp) = (0, 0);
+                self.without_tcp();
             }
         }
         self.sizes(frame, network);
@@ -219,19 +219,24 @@ impl Packet {
 
     #[inline(always)]
     fn without_tcp(&mut self) {
-        self.src_port = 0;
-        self.dst_port = 0;
-        self.flags = 0;
-        self.header_bytes = 0;
-        self.window = 0;
-        self.icmp = 0;
-        self.seq = 0;
+        (self.flags, self.window, self.seq) = (0, 0, 0);
+    }
+
+    #[inline(always)]
+    fn udp<C: Cursor + ?Sized>(&mut self, cursor: &C, at: usize) -> Result<(), NotAFlow> {
+        self.src_port = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+        self.dst_port = cursor.be16(at + 2).ok_or(NotAFlow::Truncated)?;
+        (self.header_bytes, self.icmp) = (8, 0);
+        self.without_tcp();
+        Ok(())
     }
 
     #[inline(always)]
     fn icmp<C: Cursor + ?Sized>(&mut self, cursor: &C, at: usize) -> Result<(), NotAFlow> {
         self.icmp = cursor.be16(at).ok_or(NotAFlow::Truncated)?;
+        (self.src_port, self.dst_port) = (0, 0);
         self.header_bytes = 8;
+        self.without_tcp();
         let kind = self.icmp >> 8;
         let echo = if self.protocol == ICMP { kind == 8 || kind == 0 } else { kind == 128 || kind == 129 };
         if echo {
