@@ -110,8 +110,8 @@ impl FlowKey {
         (key, !swap)
     }
 
-    /// Tells flows apart that have one place in a table after each other: an even number, which leaves the lowest bit to
-    /// the lock. Cheaper than [`Self::hash`] and not meant to spread.
+    /// Tells flows apart that have one place in a table after each other: an even number, which leaves the lowest bit
+    /// to the lock. Cheaper than [`Self::hash`] and not meant to spread.
     #[inline(always)]
     pub fn tag(&self) -> u32 {
         let (a, b) = (self.addr_a.hi ^ self.addr_a.lo, self.addr_b.hi ^ self.addr_b.lo ^ self.rest());

@@ -40,8 +40,8 @@ wire_struct! {
         pub action: u8,
         /// The class that brought the rule (0 when a person did).
         pub class: u8,
-        /// Of a rule on a network, its prefix length: once it expires, the kernel looks for a wider one. 0: there is none to
-        /// look for, or not known.
+        /// Of a rule on a network, its prefix length: once it expires, the kernel looks for a wider one. 0: there is none
+        /// to look for, or not known.
         pub prefix: u8,
         /// Always zero.
         pub zero: u8,

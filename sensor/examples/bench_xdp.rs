@@ -368,8 +368,8 @@ fn empty_program() -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Runs the program `repeat` times on the packet; its last return value and the mean time of a run, ns. The kernel's own
-/// mean has no digits behind the point, where a run takes five.
+/// Runs the program `repeat` times on the packet; its last return value and the mean time of a run, ns. The kernel's
+/// own mean has no digits behind the point, where a run takes five.
 fn test_run(fd: i32, packet: &[u8], repeat: u32) -> Result<(u32, f64)> {
     let at = packet.as_ptr() as u64;
     let mut attr = [0u32; 20];
