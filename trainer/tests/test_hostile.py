@@ -1,6 +1,7 @@
 """Bad input gets one clear line."""
 
 import json
+import lzma
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -239,9 +240,17 @@ def test_derive_without_a_binary(run: Path, tmp_path: Path, capsys: pytest.Captu
     arguments = ["all", "--recordings", str(run.parent), "-o", str(tmp_path / "out")]
     assert cli.main(arguments) == 1
     assert "give --ganglion" in capsys.readouterr().err
-    (run / "records.gnl.zst").write_bytes(b"not zstd")
     assert cli.main([*arguments, "--ganglion", "/no/such/file"]) == 1
-    assert "records.gnl.zst" in capsys.readouterr().err
+    assert "no records" in capsys.readouterr().err
+    for damaged in ("records.gnl.zst", "records.gnl.xz"):
+        for content in (b"not packed", lzma.compress(b"GNLR" * 100)[:-20]):
+            (run / damaged).write_bytes(content)
+            assert cli.main([*arguments, "--ganglion", "/no/such/file"]) == 1
+            assert damaged in capsys.readouterr().err
+        (run / damaged).unlink()
+    (run / "records.gnl.xz").write_bytes(lzma.compress(b"GNLR"))
+    assert cli.main([*arguments, "--ganglion", "/no/such/file"]) == 1
+    assert "/no/such/file" in capsys.readouterr().err
     (run / "records.gnl").write_bytes(b"GNLR")
     assert cli.main([*arguments, "--ganglion", "/no/such/file"]) == 1
     assert "/no/such/file" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from ganglion_trainer.derived import read as read_derived
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.files import sha256
 from ganglion_trainer.progress import say
+from ganglion_trainer.runs import PACKED
 
 U64 = npt.NDArray[np.uint64]
 KINDS = {FLOW: "flow", SOURCE: "source"}
@@ -129,9 +130,7 @@ def _part(
 
 def _run(folder: Path, log: events.Log, derived: Derived, made: labels.Labels, thinned: int) -> dict[str, Any]:
     digests = {name: sha256(folder / name) for name in _FILES}
-    raw = folder / "records.gnl.zst"
-    if raw.exists():
-        digests[raw.name] = sha256(raw)
+    digests |= {name: sha256(folder / name) for name in PACKED if (folder / name).exists()}
     seen = {int(number) for number in np.unique(made.episode)}
     silent = [attack.title for number, attack in enumerate(log.attacks) if number not in seen]
     return {

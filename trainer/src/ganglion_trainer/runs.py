@@ -1,5 +1,6 @@
 """Finds the recordings of a folder and derives their rows where that has not been done."""
 
+import lzma
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.progress import say
 
 _DERIVED = ("rows.f32", "meta.csv", "features.json")
+# As `cargo xtask lab record` writes records, and as they are kept: xz takes a fifth less.
+PACKED = ("records.gnl.zst", "records.gnl.xz")
 
 
 def find(folder: Path) -> list[Path]:
@@ -30,10 +33,10 @@ def derive(recording: Path, work: Path, ganglion: Path | None) -> Path:
         raise TrainerError(f"{recording}: no rows.f32: give --ganglion, or run `ganglion features derive` first")
     out = work / recording.name
     out.mkdir(parents=True, exist_ok=True)
-    raw, packed = recording / "records.gnl", recording / "records.gnl.zst"
+    raw = recording / "records.gnl"
     if not raw.exists():
         raw = out / "records.gnl"
-        _unpack(packed, raw)
+        _unpack(_packed(recording), raw)
     say(f"deriving {recording.name}")
     command = [str(ganglion), "features", "derive", str(raw), "-o", str(out)]
     try:
@@ -45,17 +48,29 @@ def derive(recording: Path, work: Path, ganglion: Path | None) -> Path:
         raise TrainerError(f"`{' '.join(command)}` failed with {done.returncode}: {said[-1]}")
     if raw.parent == out:
         raw.unlink()
-    for name in ("events.jsonl", "records.gnl.zst"):
+    for name in ("events.jsonl", *PACKED):
         if (recording / name).exists():
             shutil.copyfile(recording / name, out / name)
     return out
 
 
+def _packed(recording: Path) -> Path:
+    for name in PACKED:
+        if (recording / name).exists():
+            return recording / name
+    raise TrainerError(f"{recording}: no records: neither records.gnl nor {' nor '.join(PACKED)}")
+
+
 def _unpack(packed: Path, to: Path) -> None:
     try:
-        with packed.open("rb") as source, to.open("wb") as target:
-            zstandard.ZstdDecompressor().copy_stream(source, target)
+        with to.open("wb") as target:
+            if packed.suffix == ".xz":
+                with lzma.open(packed) as unpacked:
+                    shutil.copyfileobj(unpacked, target, 1 << 20)
+            else:
+                with packed.open("rb") as source:
+                    zstandard.ZstdDecompressor().copy_stream(source, target)
     except OSError as error:
-        raise TrainerError(f"{packed}: {error.strerror}") from error
-    except zstandard.ZstdError as error:
+        raise TrainerError(f"{packed}: {error.strerror or error}") from error
+    except (EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
         raise TrainerError(f"{packed}: {error}") from error
