@@ -12,7 +12,7 @@ use crate::process::describe;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of recordings: at least one of split `train`, one of `test`
+    /// Folder of recordings: at least one of split `train`
     #[arg(long, default_value = "lab/recordings")]
     recordings: PathBuf,
     /// The bundle to write
@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Where derived rows and candidates go
     #[arg(long, default_value = "target/lab-train")]
     work: PathBuf,
+    /// Go on without a recording of split `test`: the bundle then tells of held-out folds alone
+    #[arg(long)]
+    without_test: bool,
     /// The ganglion binary [default: target/release/ganglion]
     #[arg(long)]
     ganglion: Option<PathBuf>,
@@ -34,6 +37,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut command = Command::new(trainer);
     command.arg("all").arg("--recordings").arg(&args.recordings).arg("--work").arg(&args.work);
     command.arg("--ganglion").arg(args.ganglion.clone().unwrap_or_else(default_binary)).arg("-o").arg(&args.out);
+    command.args(args.without_test.then_some("--without-test"));
     let status = command.status().with_context(|| format!("starting {}", describe(&command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", describe(&command));
