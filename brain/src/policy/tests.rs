@@ -94,8 +94,12 @@ fn one_odd_flow_never_blocks_a_host() {
         let stages = [Stage::Packets8, Stage::Packets32, Stage::Packets128, Stage::Age1s, Stage::Age5s, Stage::End];
         let metas = (0..60).map(|i| flow(PEER, OWN, 80, stages[i as usize % 6], 1_000, S + i * 1_000));
         for decision in feed(&mut policy, metas, class) {
+            if decision.verdict.is_none() {
+                continue;
+            }
             assert_eq!(address(&decision), "", "{class:?}: {}", decision.alert.reason);
-            assert!(matches!(class, TrafficClass::Dos | TrafficClass::Ddos | TrafficClass::Heartbleed));
+            let alone = [TrafficClass::Dos, TrafficClass::Ddos, TrafficClass::Heartbleed, TrafficClass::Web];
+            assert!(alone.contains(&class), "{class:?}");
         }
     }
 }
