@@ -49,6 +49,7 @@ pub trait Cursor {
             src_port: self.be16(offset)?,
             dst_port: self.be16(offset + 2)?,
             seq: self.be32(offset + 4)?,
+            ack: self.be32(offset + 8)?,
             offset_flags: self.be16(offset + 12)?,
             window: self.be16(offset + 14)?,
         })
@@ -85,6 +86,7 @@ pub struct Tcp {
     pub src_port: u16,
     pub dst_port: u16,
     pub seq: u32,
+    pub ack: u32,
     pub offset_flags: u16,
     pub window: u16,
 }

@@ -91,6 +91,8 @@ impl HalfOpen {
             window: self.window,
             icmp: self.icmp,
             seq: self.seq,
+            // A first packet confirms nothing.
+            ack: 0,
             payload_bytes: self.payload_bytes,
             wire_bytes: self.wire_bytes,
             segments: self.segments,

@@ -87,6 +87,8 @@ pub struct Packet {
     pub icmp: u16,
     /// TCP sequence number, else 0.
     pub seq: u32,
+    /// TCP acknowledgement number as it stands in the header, else 0.
+    pub ack: u32,
     /// Transport payload bytes by the IP length, over all merged packets.
     pub payload_bytes: u32,
     /// Bytes on the wire from the Ethernet header on, headers of merged packets counted.
@@ -127,6 +129,7 @@ impl Packet {
         window: 0,
         icmp: 0,
         seq: 0,
+        ack: 0,
         payload_bytes: 0,
         wire_bytes: 0,
         segments: 0,
@@ -206,7 +209,7 @@ impl Packet {
         let header = cursor.tcp(at).ok_or(NotAFlow::Truncated)?;
         self.src_port = header.src_port;
         self.dst_port = header.dst_port;
-        self.seq = header.seq;
+        (self.seq, self.ack) = (header.seq, header.ack);
         self.window = header.window;
         self.icmp = 0;
         self.flags = header.offset_flags as u8;
@@ -219,7 +222,7 @@ impl Packet {
 
     #[inline(always)]
     fn without_tcp(&mut self) {
-        (self.flags, self.window, self.seq) = (0, 0, 0);
+        (self.flags, self.window, self.seq, self.ack) = (0, 0, 0, 0);
     }
 
     #[inline(always)]

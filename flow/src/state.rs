@@ -220,12 +220,23 @@ impl FlowState {
             self.status |= status::ANSWERED;
             change.answered = true;
         }
-        if forward && known == status::ANSWERED && packet.flags & tcp_flag::RST == 0 {
+        if forward && known == status::ANSWERED && self.confirms(packet) {
             self.status |= status::ESTABLISHED;
             change.established = true;
         }
         change.end = self.end(packet, forward);
         change
+    }
+
+    /// Whether a packet of the initiator proves that it saw what the responder sent. For TCP it acknowledges the
+    /// responder's SYN (RFC 9293, 3.5) and nothing beyond what came; whoever forges its address has to guess. Elsewhere
+    /// any packet will do, and proves nothing.
+    #[inline(always)]
+    fn confirms(&self, packet: &Packet) -> bool {
+        const KIND: u8 = tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST;
+        packet.protocol != TCP
+            || packet.flags & KIND == tcp_flag::ACK
+                && self.bwd.next_seq.wrapping_sub(packet.ack) as u64 <= self.bwd.payload_bytes
     }
 
     #[inline(always)]

@@ -124,6 +124,7 @@ impl Cursor for Bytes {
             src_port: u16::from_be(field!(at, 0, u16)),
             dst_port: u16::from_be(field!(at, 2, u16)),
             seq: u32::from_be(field!(at, 4, u32)),
+            ack: u32::from_be(field!(at, 8, u32)),
             offset_flags: u16::from_be(field!(at, 12, u16)),
             window: u16::from_be(field!(at, 14, u16)),
         })

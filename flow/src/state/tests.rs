@@ -19,6 +19,7 @@ fn packet(protocol: u8, flags: u8, payload_bytes: u32, seq: u32) -> Packet {
         window: 100,
         icmp: 0,
         seq,
+        ack: 0,
         payload_bytes,
         wire_bytes: payload_bytes + 54,
         segments: 1,
@@ -156,5 +157,41 @@ proptest! {
         let mut out = [0; FlowState::LEN];
         prop_assert!(state.put(&mut out));
         prop_assert_eq!(bytes, out);
+    }
+}
+
+/// A connection up to the initiator's third packet, which acknowledges `ack`.
+fn after_third(flags: u8, ack: u32) -> bool {
+    let third = Packet { ack, ..packet(TCP, flags, 0, 101) };
+    let (state, changes) = fed(&[
+        (0, true, packet(TCP, tcp_flag::SYN, 0, 100)),
+        (1, false, packet(TCP, tcp_flag::SYN | tcp_flag::ACK, 0, 9_000)),
+        (1, true, third),
+    ]);
+    assert_eq!(state.has(status::ESTABLISHED), changes[2].established);
+    changes[2].established
+}
+
+#[test]
+fn a_handshake_takes_an_acknowledgement_of_the_responders_syn() {
+    assert!(after_third(tcp_flag::ACK, 9_001));
+    for ack in [0, 8_999, 9_000, 9_002, u32::MAX] {
+        assert!(!after_third(tcp_flag::ACK, ack), "{ack}");
+    }
+    assert!(!after_third(tcp_flag::SYN, 9_001), "a SYN sent again");
+    assert!(!after_third(tcp_flag::RST | tcp_flag::ACK, 9_001), "a reset");
+    assert!(!after_third(0, 9_001), "no acknowledgement at all");
+}
+
+#[test]
+fn a_connection_met_midway_is_established_by_any_acknowledgement_of_what_came() {
+    for (ack, established) in [(500, true), (1_000, true), (499, false), (1_001, false)] {
+        let answer = Packet { ack, ..packet(TCP, tcp_flag::ACK, 10, 50) };
+        let (state, _) = fed(&[
+            (0, true, packet(TCP, tcp_flag::ACK, 10, 40)),
+            (1, false, packet(TCP, tcp_flag::ACK, 500, 500)),
+            (1, true, answer),
+        ]);
+        assert_eq!(state.has(status::ESTABLISHED), established, "{ack}");
     }
 }

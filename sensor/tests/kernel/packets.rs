@@ -17,16 +17,17 @@ pub(crate) struct Tcp {
     pub(crate) dport: u16,
     pub(crate) flags: u8,
     pub(crate) seq: u32,
+    pub(crate) ack: u32,
     pub(crate) payload: usize,
 }
 
 impl Tcp {
     pub(crate) fn to_server(sport: u16, dport: u16, flags: u8) -> Self {
-        Self { src: CLIENT, dst: SERVER, sport, dport, flags, seq: 1000, payload: 0 }
+        Self { src: CLIENT, dst: SERVER, sport, dport, flags, seq: 1000, ack: 9001, payload: 0 }
     }
 
     pub(crate) fn to_client(sport: u16, dport: u16, flags: u8) -> Self {
-        Self { src: SERVER, dst: CLIENT, sport: dport, dport: sport, flags, seq: 9000, payload: 0 }
+        Self { src: SERVER, dst: CLIENT, sport: dport, dport: sport, flags, seq: 9000, ack: 1001, payload: 0 }
     }
 
     pub(crate) fn payload(self, payload: usize) -> Self {
@@ -52,7 +53,7 @@ impl Tcp {
                     "syn" => builder.syn(),
                     "rst" => builder.rst(),
                     "psh" => builder.psh(),
-                    "ack" => builder.ack(1),
+                    "ack" => builder.ack(self.ack),
                     _ => builder.urg(0),
                 };
             }

@@ -2,6 +2,7 @@
 
 use ganglion_flow::packet::tcp_flag::{ACK, RST, SYN};
 use ganglion_flow::record::Record;
+use ganglion_flow::source::status;
 use ganglion_flow::{Counter, Role, SourceState};
 use std::net::IpAddr;
 
@@ -72,5 +73,22 @@ fn a_flood_from_everywhere_keeps_established_flows_and_known_peers() {
     assert_eq!(kernel.flow(&key).map(|s| s.packets()), Some(3));
     assert!(kernel.count(Counter::SkipFolded) > 10_000);
     assert!(kernel.count(Counter::SourcesReplaced) > 10_000);
+    kernel.assert_balanced();
+}
+
+#[test]
+fn a_forged_third_packet_makes_nobody_known() {
+    let mut kernel = Kernel::new();
+    let known = |kernel: &Kernel| {
+        kernel.source(IpAddr::from(CLIENT).into(), Role::Source).unwrap().status & status::ESTABLISHED
+    };
+    kernel.xdp(&Tcp::to_server(1, 80, SYN).build());
+    kernel.egress(&Tcp::to_client(1, 80, SYN | ACK).build());
+    for forged in [Tcp { ack: 1, ..Tcp::to_server(1, 80, ACK) }, Tcp::to_server(1, 80, SYN)] {
+        kernel.xdp(&forged.build());
+        assert_eq!(known(&kernel), 0);
+    }
+    kernel.xdp(&Tcp::to_server(1, 80, ACK).build());
+    assert_eq!(known(&kernel), status::ESTABLISHED);
     kernel.assert_balanced();
 }
