@@ -1,6 +1,7 @@
 //! Rules: desired here, enforced in the kernel. Every request passes the gate, takes a slot, becomes a map
 //! entry, and answers with what became of it.
 
+mod expiry;
 mod kernel;
 mod note;
 mod present;
@@ -15,6 +16,7 @@ use ganglion_flow::Addr;
 use ganglion_flow::rules::{Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
 
+use expiry::Expiry;
 pub(crate) use kernel::{KernelRules, of_limit};
 use note::Note;
 pub(crate) use note::{KEY as NOTE_KEY, NoteMap, VALUE as NOTE_VALUE};
@@ -40,6 +42,7 @@ pub(crate) struct Enforcer<M> {
     settings: Settings,
     slots: Slots,
     rules: HashMap<Target, InForce>,
+    expiry: Expiry,
     exemptions: HashMap<Exemption, (Origin, String)>,
     own: HashSet<Addr>,
     present: Present,
@@ -100,9 +103,11 @@ impl<M: RuleMaps> Enforcer<M> {
         request.reason = note::clip(request.reason);
         self.note(&request);
         let in_force = InForce { rule, reason: request.reason, verdict_id: request.verdict_id, author: request.author };
-        if self.rules.insert(target, in_force).is_none() {
-            self.present.add(rule_flag(&target));
+        match self.rules.insert(target, in_force) {
+            Some(old) => self.expiry.remove(&old.rule),
+            None => self.present.add(rule_flag(&target)),
         }
+        self.expiry.add(target, &rule);
         self.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(true)
     }
@@ -137,6 +142,7 @@ impl<M: RuleMaps> Enforcer<M> {
         // A note without a rule is removed by the next start at the latest.
         let _none_or_kept = self.maps.forget(target);
         if let Some(known) = &known {
+            self.expiry.remove(&known.rule);
             let cleared = self.maps.clear_slot(known.rule.slot).is_ok();
             self.slots.release(known.rule.slot, cleared);
             self.present.remove(rule_flag(target));
@@ -145,17 +151,18 @@ impl<M: RuleMaps> Enforcer<M> {
         Ok(existed || known.is_some())
     }
 
-    /// Removes rules whose time is up, at most `most` of them. The kernel has stopped heeding them by itself.
+    /// Removes rules whose time is up, at most `most`; how many. The kernel has stopped heeding them by itself.
     pub(crate) fn expire(&mut self, most: usize) -> usize {
-        let now = clock::monotonic_ns();
-        let due = |r: &InForce| r.rule.expires_ns != FOR_EVER && r.rule.expires_ns.saturating_add(GRACE_NS) <= now;
-        let targets: Vec<Target> = self.rules.iter().filter(|(_, r)| due(r)).map(|(t, _)| *t).take(most).collect();
-        for target in &targets {
-            if let Err(error) = self.remove(target) {
-                tracing::error!(%error, "an expired rule can't be removed; the kernel no longer heeds it");
+        let mut removed = 0;
+        for target in self.expiry.due(clock::monotonic_ns().saturating_sub(GRACE_NS), most) {
+            match self.remove(&target) {
+                Ok(_) => removed += 1,
+                Err(error) => {
+                    tracing::error!(%error, "an expired rule can't be removed; the kernel no longer heeds it")
+                }
             }
         }
-        targets.len()
+        removed
     }
 
     /// Exempts, for an operator.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use ganglion_flow::rules::{Action, Rule};
 use ganglion_flow::settings::Settings;
 
+use super::expiry::Expiry;
 use super::note::Note;
 use super::present::{Present, exemption_flag, rule_flag};
 use super::rule::author_of;
@@ -22,7 +23,7 @@ impl<M: RuleMaps> Enforcer<M> {
     pub(crate) fn restore(mut maps: M, settings: Settings, slot_count: u32) -> Result<Self, EnforceError> {
         let now = clock::monotonic_ns();
         let mut slots = Slots::new(slot_count);
-        let mut rules = HashMap::new();
+        let (mut rules, mut expiry) = (HashMap::new(), Expiry::default());
         let mut notes = maps.notes().unwrap_or_else(|error| {
             tracing::error!(%error, "the reasons of the rules in force can't be read");
             HashMap::new()
@@ -35,6 +36,7 @@ impl<M: RuleMaps> Enforcer<M> {
             let note = note_of(&target, &rule, &mut notes);
             let rule = Rule { class: note.class, ..rule };
             let in_force = InForce { rule, reason: note.reason, verdict_id: note.verdict_id, author: note.author };
+            expiry.add(target, &rule);
             rules.insert(target, in_force);
         }
         let kept = maps.exemptions().map_err(|e| EnforceError::map(&"exemptions", e))?;
@@ -43,7 +45,8 @@ impl<M: RuleMaps> Enforcer<M> {
         rules.keys().for_each(|target| present.add(rule_flag(target)));
         let own = HashSet::new();
         let (unproved, to_prove) = (true, Vec::new());
-        let mut enforcer = Self { maps, settings, slots, rules, exemptions, own, present, unproved, to_prove, notes };
+        let mut enforcer =
+            Self { maps, settings, slots, rules, expiry, exemptions, own, present, unproved, to_prove, notes };
         enforcer.exemptions.keys().for_each(|e| enforcer.present.add(exemption_flag(e)));
         enforcer.write_flags().map_err(|e| EnforceError::map(&"settings", e))?;
         Ok(enforcer)

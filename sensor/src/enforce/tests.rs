@@ -239,6 +239,27 @@ fn expired_rules_go_and_their_slots_return() {
 }
 
 #[test]
+fn a_rule_that_was_renewed_or_removed_does_not_end_by_its_former_time() {
+    let mut e = enforcer(2);
+    e.apply(request("198.18.0.5", 1, Author::Verdict)).unwrap();
+    e.apply(request("198.18.0.5", 60_000, Author::Verdict)).unwrap();
+    e.apply(request("198.18.0.6", 1, Author::Verdict)).unwrap();
+    e.remove(&request("198.18.0.6", 1, Author::Verdict).target).unwrap();
+    e.apply(request("198.18.0.6", 0, Author::Operator)).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!((e.expire(10), e.len()), (0, 2));
+}
+
+#[test]
+fn a_restart_knows_when_rules_end() {
+    let mut e = enforcer(2);
+    e.apply(request("198.18.0.5", 50, Author::Verdict)).unwrap();
+    let mut again = Enforcer::restore(e.maps, Settings::new(1, 1, 0), 2).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(80));
+    assert_eq!((again.expire(10), again.len()), (1, 0));
+}
+
+#[test]
 fn limits_and_lifetimes_are_required() {
     let mut e = enforcer(8);
     assert!(e.apply(request("198.18.0.5", 0, Author::Verdict)).is_err());

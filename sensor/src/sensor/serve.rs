@@ -18,11 +18,13 @@ use crate::{attach, control, metrics, recorder};
 
 /// How long the brain may take to judge what is left at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-const KEEP_EVERY: Duration = Duration::from_millis(250);
+const KEEP_EVERY: Duration = Duration::from_millis(100);
 /// Rules removed, or proved anew, under one lock.
 const PORTION: usize = 64;
+/// Between two portions, so that verdicts get the lock: it goes to whoever comes first, not to whoever waits longest.
+const BETWEEN: Duration = Duration::from_micros(100);
 /// Exemptions follow the machine every so many rounds.
-const REFRESH_ROUNDS: u32 = 40;
+const REFRESH_ROUNDS: u32 = 100;
 
 struct Threads {
     drain: Option<JoinHandle<()>>,
@@ -131,8 +133,7 @@ fn keep(core: &Core, stop: &Stop) {
         round += 1;
         let expired = expire(core);
         while core.rules().prove(PORTION) {
-            // Verdicts wait for the lock.
-            thread::yield_now();
+            thread::sleep(BETWEEN);
         }
         if expired > 0 {
             tracing::info!(expired, "rules expired");
@@ -143,7 +144,7 @@ fn keep(core: &Core, stop: &Stop) {
     }
 }
 
-/// Removes what expired in small portions: verdicts wait for the lock.
+/// Removes what expired in small portions.
 fn expire(core: &Core) -> usize {
     let mut expired = 0;
     loop {
@@ -152,6 +153,7 @@ fn expire(core: &Core) -> usize {
         if some < PORTION {
             return expired;
         }
+        thread::sleep(BETWEEN);
     }
 }
 
