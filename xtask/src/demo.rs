@@ -60,9 +60,8 @@ pub(crate) struct Args {
     /// Count what would be dropped, drop nothing
     #[arg(long)]
     observe: bool,
-    /// Nothing is looked for or installed first
-    #[arg(long)]
-    no_setup: bool,
+    #[command(flatten)]
+    setup: setup::Ensure,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -70,9 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("the demo needs root: it loads kernel programs and makes network namespaces");
     }
     crate::stop::listen()?;
-    if !args.no_setup {
-        setup::ensure(Purpose::Run)?;
-    }
+    args.setup.run(Purpose::Run)?;
     let files = agents::Files::build()?;
     let scenario = Scenario::load("range")?;
     let names = chosen(args, &scenario)?;

@@ -66,13 +66,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report::print(&needs, args.json)
 }
 
-/// Installs what is missing for `purpose`, asking first as the command does; says nothing when all is there.
-pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
-    let needs = needs::of(purpose);
-    if missing(&needs)?.is_empty() {
-        return Ok(());
+/// How a command that needs things installed gets them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ensure {
+    /// Install what is missing without asking (nor when the environment says CI, or nobody can be asked)
+    #[arg(long)]
+    yes: bool,
+    /// Nothing is looked for or installed first
+    #[arg(long)]
+    no_setup: bool,
+}
+
+impl Ensure {
+    /// Installs what is missing for `purpose`; says nothing when all is there.
+    pub(crate) fn run(&self, purpose: Purpose) -> Result<()> {
+        if self.no_setup || missing(&needs::of(purpose))?.is_empty() {
+            return Ok(());
+        }
+        // Who starts such a command in a script wants it to run.
+        run(&Args { purpose, yes: self.yes || !std::io::stdin().is_terminal(), json: false })
     }
-    run(&Args { purpose, yes: false, json: false })
 }
 
 fn missing(needs: &[Need]) -> Result<Vec<&Need>> {

@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::setup::{Ensure, Purpose};
+
 pub(crate) use suite::Suite;
 pub(crate) use tally::Tally;
 
@@ -20,13 +22,15 @@ pub(crate) use tally::Tally;
 As root on a kernel with BTF a skipped kernel, e2e or vm test counts as failed.
 
 Examples:
-  cargo xtask test              everything; what CI runs
+  cargo xtask test              everything, after installing what is missing; what CI runs
   cargo xtask test lint unit    seconds, without privileges
   sudo -E cargo xtask test e2e  the real binary in network namespaces")]
 pub(crate) struct Args {
     /// What to run; everything when none is named
     #[arg(value_enum)]
     suites: Vec<Suite>,
+    #[command(flatten)]
+    setup: Ensure,
 }
 
 /// Where the tests run.
@@ -54,6 +58,9 @@ impl Place {
 /// Runs the suites; the last line says what came of them.
 pub(crate) fn run(args: &Args) -> Result<()> {
     crate::stop::listen()?;
+    if args.suites.is_empty() {
+        args.setup.run(Purpose::Dev)?;
+    }
     let place = Place::here();
     let suites = if args.suites.is_empty() { Suite::ALL.to_vec() } else { args.suites.clone() };
     let mut all = Tally::default();
