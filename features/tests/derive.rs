@@ -25,6 +25,7 @@ fn packet(from_client: bool, payload_bytes: u32, flags: u8) -> Packet {
         window: if from_client { 64_240 } else { 0 },
         icmp: 0,
         seq: 1,
+        ack: 2,
         payload_bytes,
         wire_bytes: 54 + payload_bytes,
         segments: 1,

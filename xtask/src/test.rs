@@ -59,7 +59,7 @@ impl Place {
 pub(crate) fn run(args: &Args) -> Result<()> {
     crate::stop::listen()?;
     if args.suites.is_empty() {
-        args.setup.run(Purpose::Dev)?;
+        args.setup.run(Purpose::Train)?;
     }
     let place = Place::here();
     let suites = if args.suites.is_empty() { Suite::ALL.to_vec() } else { args.suites.clone() };

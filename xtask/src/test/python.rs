@@ -12,9 +12,7 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
     let trainer = root.join("trainer");
     let python = trainer.join(".venv/bin/python");
     if !python.exists() {
-        // Not counted as skipped: nothing of the running product depends on it.
-        println!("no trainer/.venv: `cargo xtask setup --for train`, then run this again");
-        return Ok(Tally::default());
+        return Ok(Tally::skip(1, "no trainer/.venv: `cargo xtask setup --for train`, then run this again"));
     }
     let mut tally = module(&trainer, &python, &["ruff", "check", "."])?;
     tally.add(module(&trainer, &python, &["ruff", "format", "--check", "."])?);
