@@ -155,13 +155,15 @@ fn the_sensors_own_addresses_are_never_dropped() {
 }
 
 #[test]
-fn a_bot_inside_gets_its_peer_cut_off() {
+fn of_a_bot_inside_a_person_is_told_before_its_peer_is_cut_off() {
     let mut policy = policy();
-    let flows = (0..4).map(|i| flow(OWN, PEER, 443 + i, Stage::End, 20, S + u64::from(i) * 20 * S));
-    let decisions = feed(&mut policy, flows, TrafficClass::Bot);
-    assert_eq!(decisions.len(), 1);
-    assert_eq!(address(&decisions[0]), "198.18.9.9");
-    assert!(decisions[0].verdict.is_some());
+    let beacon = |i: u16| flow(OWN, PEER, 443 + i, Stage::End, 20, S + u64::from(i) * 20 * S);
+    let told = feed(&mut policy, (0..4).map(beacon), TrafficClass::Bot);
+    assert_eq!((told.len(), address(&told[0]), told[0].action), (1, "198.18.9.9", ActionName::Alert));
+    assert!(told[0].verdict.is_none());
+    let cut_off = feed(&mut policy, (4..12).map(beacon), TrafficClass::Bot);
+    assert_eq!((cut_off.len(), address(&cut_off[0]), cut_off[0].action), (1, "198.18.9.9", ActionName::Drop));
+    assert!(cut_off[0].verdict.is_some());
 }
 
 #[test]
