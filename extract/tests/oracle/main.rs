@@ -6,11 +6,11 @@
 //! `data` in `../shared` (or in `$GANGLION_SHARED`), and are skipped where that is absent.
 
 mod pairs;
-mod pcap;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
+use ganglion_extract::capture::Capture;
 use ganglion_extract::cicflowmeter::{self, Engine};
 use ganglion_extract::diff::{ColumnDiff, Diff, Side, Table};
 use pairs::{Files, PAIRS, Pair, files};
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 /// One pair; what to say of it when it holds.
 fn check(pair: &Pair, files: &Files, columns: &mut Vec<ColumnDiff>) -> Result<String, Error> {
     let reference = Table::read(&std::fs::read_to_string(&files.csv)?, Side::Left)?;
-    let (ours, tuples) = extract(&pcap::packets(&files.capture()?)?)?;
+    let (ours, tuples) = extract(files.capture()?)?;
     let mut diff = Diff::between(&reference, &Table::read(&ours, Side::Right)?, &KEY, TOLERANCE)?;
     let missing = diff.rows_left.len();
     diff.rows_left.retain(|id| !is_phantom(id));
@@ -74,11 +74,12 @@ fn check(pair: &Pair, files: &Files, columns: &mut Vec<ColumnDiff>) -> Result<St
 }
 
 /// Our CSV of a capture, and how many 5-tuples it took.
-fn extract(packets: &[pcap::Record<'_>]) -> Result<(String, usize), Error> {
+fn extract(mut capture: Capture) -> Result<(String, usize), Error> {
     let mut rows = Vec::new();
     let mut engine = Engine::new();
-    for packet in packets {
-        engine.packet(packet.time_us, packet.bytes, packet.original_bytes, &mut |row| rows.push(row));
+    while let Some(frame) = capture.next()? {
+        let time_us = frame.time_ns.div_euclid(1000);
+        engine.packet(time_us, frame.bytes, frame.original_bytes, &mut |row| rows.push(row));
     }
     let tuples = engine.tuples();
     engine.finish(&mut |row| rows.push(row));

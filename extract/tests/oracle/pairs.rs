@@ -1,9 +1,15 @@
 //! The captures and where they are.
 
-use std::io;
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use super::pcap;
+use flate2::read::GzDecoder;
+use ganglion_extract::capture::Capture;
+
+use super::Error;
+
+const TAR_BLOCK_BYTES: usize = 512;
 
 /// A capture, and what the reference wrote for it into `NAME.csv`.
 pub(crate) struct Pair {
@@ -62,16 +68,29 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The capture, unpacked.
-    pub(crate) fn capture(&self) -> io::Result<Vec<u8>> {
-        let stored = std::fs::read(&self.capture)?;
-        let bytes = if self.capture.extension().is_some_and(|it| it == "gz") { pcap::gunzip(&stored)? } else { stored };
-        match self.member {
-            None => Ok(bytes),
-            Some(name) => pcap::member(&bytes, name)
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| io::Error::other(format!("no {name} in {}", self.capture.display()))),
+    /// Opens the capture.
+    pub(crate) fn capture(&self) -> Result<Capture, Error> {
+        let Some(name) = self.member else { return Ok(Capture::open(&self.capture)?) };
+        let mut archive = Vec::new();
+        GzDecoder::new(File::open(&self.capture)?).read_to_end(&mut archive)?;
+        let packed = self.capture.display();
+        let bytes = member(&archive, name).ok_or_else(|| format!("no {name} in {packed}"))?.to_vec();
+        Ok(Capture::from_reader(Cursor::new(bytes), &format!("{name} in {packed}"))?)
+    }
+}
+
+/// A file of a tar archive.
+fn member<'a>(archive: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut rest = archive;
+    loop {
+        let (header, behind) = rest.split_at_checked(TAR_BLOCK_BYTES)?;
+        let size = std::str::from_utf8(header.get(124..136)?).ok()?;
+        let size = usize::from_str_radix(size.trim_matches(['\0', ' ']), 8).ok()?;
+        let stored = header.get(..100)?.split(|byte| *byte == 0).next()?;
+        if stored == name.as_bytes() {
+            return behind.get(..size);
         }
+        rest = behind.get(size.next_multiple_of(TAR_BLOCK_BYTES)..)?;
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Suite {
     Lint,
     /// Unit tests and doc tests of the workspace
     Unit,
+    /// Flows and columns of the cicflowmeter profile, cell by cell with the reference's own outputs
+    Oracle,
     /// Units, scrape configuration, alert rules and dashboard
     Deploy,
     /// The trainer
@@ -31,17 +33,29 @@ const E2E: &str = "ganglion-e2e";
 /// The guest is tested by booting it.
 const GUEST: &str = "ganglion-vm-guest";
 const SENSOR: &str = "ganglion-sensor";
+/// The comparison with the reference: no part of `cargo test`, because it prints its columns.
+const ORACLE: [&str; 4] = ["--package", "ganglion-extract", "--test", "oracle"];
 
 impl Suite {
     /// All of them, the fast ones first.
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Lint, Self::Unit, Self::Deploy, Self::Python, Self::Kernel, Self::E2e, Self::Vm, Self::Licences];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Lint,
+        Self::Unit,
+        Self::Oracle,
+        Self::Deploy,
+        Self::Python,
+        Self::Kernel,
+        Self::E2e,
+        Self::Vm,
+        Self::Licences,
+    ];
 
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lint => "lint",
             Self::Unit => "unit",
+            Self::Oracle => "oracle",
             Self::Deploy => "deploy",
             Self::Python => "python",
             Self::Kernel => "kernel",
@@ -56,6 +70,7 @@ impl Suite {
         match self {
             Self::Lint => lint(place),
             Self::Unit => unit(place),
+            Self::Oracle => oracle(place),
             Self::Deploy => deploy::run(&place.root),
             Self::Python => python::run(&place.root),
             Self::Kernel => in_kernel(place, &["--package", SENSOR, "--test", "*"]),
@@ -71,6 +86,7 @@ fn lint(place: &Place) -> Result<Tally> {
     let mut tally = cargo::check(root, &["fmt", "--all", "--check"])?;
     tally.add(cargo::check(root, &["fmt", "--check", "--manifest-path", "sensor-ebpf/Cargo.toml"])?);
     tally.add(cargo::check(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?);
+    tally.add(cargo::check(root, &[&["clippy"], &ORACLE[..], &["--", "-D", "warnings"]].concat())?);
     tally.add(kernel_half(root)?);
     Ok(tally)
 }
@@ -80,6 +96,14 @@ fn unit(place: &Place) -> Result<Tally> {
     let mut tally = cargo::test(root, &["--workspace", "--exclude", E2E, "--exclude", GUEST, "--exclude", SENSOR])?;
     tally.add(cargo::test(root, &["--package", SENSOR, "--lib"])?);
     tally.add(cargo::test(root, &["--package", SENSOR, "--doc"])?);
+    Ok(tally)
+}
+
+fn oracle(place: &Place) -> Result<Tally> {
+    let mut tally = cargo::test(&place.root, &ORACLE)?;
+    if tally.skipped > 0 {
+        tally.notes.push(format!("{} pairs skipped: no captures in ../shared or in $GANGLION_SHARED", tally.skipped));
+    }
     Ok(tally)
 }
 
