@@ -48,6 +48,8 @@ pub(super) fn refused_name(number: u32) -> &'static str {
         105 | 119 | 127 | 163 => "802.11, wireless in monitor mode",
         192 => "per-packet information, mostly around 802.11",
         9 | 50 | 51 | 166 => "PPP",
+        104 => "Cisco HDLC",
+        107 => "frame relay",
         147..=162 => "user-defined",
         187 | 201 | 251 | 255 | 256 => "Bluetooth",
         189 | 220 | 249 => "USB",

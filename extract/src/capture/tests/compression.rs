@@ -17,6 +17,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Packets of a capture that takes a dozen blocks of either format.
+const PACKETS: u32 = 8_000;
+
 /// `packets` packets of bytes that don't compress well, so that damage has much to lie in.
 fn long_pcap(packets: u32) -> Vec<u8> {
     let mut file = LITTLE.pcap(0xa1b2_c3d4, 65_535, 1);
@@ -42,7 +45,7 @@ fn fault(error: Option<CaptureError>) -> (u64, CompressionFault) {
 
 #[test]
 fn every_format_is_found_by_its_first_bytes() {
-    for file in [small_pcap(LITTLE), small_pcapng(), long_pcap(20_000)] {
+    for file in [small_pcap(LITTLE), small_pcapng(), long_pcap(PACKETS)] {
         let plain = whole(&file);
         assert_eq!(whole(&gzip(&file)), plain);
         assert_eq!(whole(&zstd(&file)), plain);
@@ -87,15 +90,15 @@ fn compressed_data_that_end_anywhere_give_whole_frames_and_an_error() {
 
 #[test]
 fn long_compressed_data_lose_at_most_the_block_that_was_cut() {
-    let file = long_pcap(20_000);
+    let file = long_pcap(PACKETS);
     for packed in [gzip(&file), zstd(&file)] {
         let mut last = 0;
-        for cut in (1..20).map(|part| packed.len() * part / 20) {
+        for cut in (1..8).map(|part| packed.len() * part / 8) {
             let (frames, error) = read(&packed[..cut]);
             let (offset, _) = fault(error);
             assert_eq!(offset, 24 + 216 * frames.len() as u64);
-            let share = frames.len() as f64 / 20_000.0;
-            assert!(frames.len() > last && share > cut as f64 / packed.len() as f64 - 0.05, "{share} of the frames");
+            let share = frames.len() as f64 / f64::from(PACKETS);
+            assert!(frames.len() > last && share > cut as f64 / packed.len() as f64 - 0.1, "{share} of the frames");
             last = frames.len();
         }
     }
@@ -103,18 +106,21 @@ fn long_compressed_data_lose_at_most_the_block_that_was_cut() {
 
 #[test]
 fn damage_in_the_middle_keeps_what_came_before() {
-    let file = long_pcap(20_000);
+    let file = long_pcap(PACKETS);
     let plain = whole(&file);
     for packed in [gzip(&file), zstd(&file)] {
-        for part in 1..20 {
+        for part in 1..8 {
             let mut broken = packed.clone();
-            let at = packed.len() * part / 20;
+            let at = packed.len() * part / 8;
             broken[at..at + 64].fill(0xff);
             let (frames, error) = read(&broken);
             let good = frames.iter().zip(&plain).take_while(|(frame, plain)| frame == plain).count();
             assert!(error.is_some());
-            // Two blocks at most, of the twenty parts or so.
-            assert!(good as f64 / 20_000.0 > part as f64 / 20.0 - 0.1, "{good} frames before damage in part {part}");
+            // Two blocks at most.
+            assert!(
+                good as f64 / f64::from(PACKETS) > part as f64 / 8.0 - 0.2,
+                "{good} frames before damage in part {part}"
+            );
         }
     }
 }
