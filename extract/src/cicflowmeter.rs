@@ -14,6 +14,7 @@ mod activity;
 mod bulk;
 mod columns;
 mod direction;
+mod docs;
 mod engine;
 mod flow;
 mod moments;
@@ -23,6 +24,7 @@ mod row;
 mod timestamp;
 
 pub use columns::{COLUMNS, Column, Kind, Value};
+pub use docs::columns_markdown;
 pub use engine::{Counts, Engine};
 pub use packet::{Conversation, Packet, Protocol};
 pub use row::{Row, write_csv_header};
