@@ -28,8 +28,9 @@ pub enum CaptureError {
     },
     /// It begins like no capture.
     #[error(
-        "{input}: not a capture: it begins with {}, neither pcap nor pcapng (plain, gzip or zstd)",
-        hex(.first)
+        "{input}: not a capture: it begins with {}, {}",
+        hex(.first),
+        looks_like(.first)
     )]
     NotACapture {
         /// The file or pipe.
@@ -209,6 +210,19 @@ pub(super) fn failed(stop: Stop, input: &mut Input, name: &str) -> CaptureError 
         Stop::LinkType { number, interface, at } => {
             CaptureError::LinkType { input: name, number, interface, offset: at }
         }
+    }
+}
+
+/// What a file is that is no capture, and what to do with it.
+fn looks_like(first: &[u8]) -> &'static str {
+    match first {
+        [0xfd, b'7', b'z', b'X', ..] => "as xz does: decompress it first",
+        [b'B', b'Z', b'h', ..] => "as bzip2 does: decompress it first",
+        [0x04, 0x22, 0x4d, 0x18, ..] => "as lz4 does: decompress it first",
+        [b'P', b'K', 3, 4, ..] => "as zip does: unpack it first",
+        [0x1f, 0x8b, ..] => "as gzip does, inside the first compression: decompress it once",
+        [b's', b'n', b'o', b'o', ..] => "as snoop does: convert it with editcap",
+        _ => "neither pcap nor pcapng (plain, gzip or zstd)",
     }
 }
 
