@@ -6,6 +6,9 @@ use std::collections::hash_map::Entry;
 use super::flow::Flow;
 use super::packet::{Conversation, Packet};
 use super::row::Row;
+use crate::capture::Frame;
+
+const NS_A_US: i64 = 1000;
 
 /// What an [`Engine`] was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,11 +44,26 @@ impl Engine {
 
     /// An Ethernet frame of `original_bytes` on the wire. `emit` gets the row that it ended, if it did.
     pub fn packet(&mut self, time_us: i64, frame: &[u8], original_bytes: u32, emit: &mut impl FnMut(Row)) {
+        self.count(time_us, frame, original_bytes);
+        self.add(time_us, Packet::of_ethernet(frame), emit);
+    }
+
+    /// A frame of a capture, of any link type. Its time is cut to microseconds.
+    pub fn frame(&mut self, frame: &Frame<'_>, emit: &mut impl FnMut(Row)) {
+        let time_us = frame.time_ns.div_euclid(NS_A_US);
+        self.count(time_us, frame.bytes, frame.original_bytes);
+        self.add(time_us, Packet::of_frame(frame), emit);
+    }
+
+    fn count(&mut self, time_us: i64, frame: &[u8], original_bytes: u32) {
         self.counts.frames += 1;
         self.counts.cut += u64::from(frame.len() < original_bytes as usize);
         self.counts.backwards += u64::from(self.last_us.is_some_and(|last_us| time_us < last_us));
         self.last_us = Some(time_us);
-        match Packet::of_ethernet(frame) {
+    }
+
+    fn add(&mut self, time_us: i64, packet: Option<Packet>, emit: &mut impl FnMut(Row)) {
+        match packet {
             Some(packet) => self.observe(time_us, &packet, emit),
             None => self.counts.not_ipv4 += 1,
         }

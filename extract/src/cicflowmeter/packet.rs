@@ -3,8 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::flow::flag;
+use crate::capture::{Frame, Network};
 
 const ETHERTYPE_AT: usize = 12;
+const ETHERNET_BYTES: usize = 14;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_TAG: u16 = 0x8100;
 const TAG_BYTES: usize = 4;
@@ -71,21 +73,25 @@ pub struct Conversation {
 impl Packet {
     /// Reads an Ethernet frame; nothing where it is not IPv4, or IPv4 that the reference drops.
     pub fn of_ethernet(frame: &[u8]) -> Option<Self> {
-        let mut at = ETHERTYPE_AT;
-        while be16(frame, at)? == ETHERTYPE_TAG {
-            at += TAG_BYTES;
-        }
-        if be16(frame, at)? != ETHERTYPE_IPV4 {
-            return None;
-        }
-        // Behind a tag the reference takes the payload to the end of the frame: padding and trailers count.
-        let tagged = at != ETHERTYPE_AT;
-        Self::read(frame.get(at + 2..)?, tagged)
+        Self::behind(be16(frame, ETHERTYPE_AT)?, frame.get(ETHERNET_BYTES..)?)
     }
 
-    /// Reads a packet that begins with its IPv4 header, as link types without Ethernet have it.
-    pub fn of_ipv4(packet: &[u8]) -> Option<Self> {
-        Self::read(packet, false)
+    /// Reads a frame of a capture of any link type; nothing as in [`Self::of_ethernet`]. The reference itself reads
+    /// Ethernet alone.
+    pub fn of_frame(frame: &Frame<'_>) -> Option<Self> {
+        let Network { ether_type, offset } = frame.network()?;
+        Self::behind(ether_type, frame.bytes.get(offset..)?)
+    }
+
+    /// Reads what an EtherType announced.
+    fn behind(mut ether_type: u16, mut rest: &[u8]) -> Option<Self> {
+        // Behind a tag the reference takes the payload to the end of the frame: padding and trailers count.
+        let tagged = ether_type == ETHERTYPE_TAG;
+        while ether_type == ETHERTYPE_TAG {
+            ether_type = be16(rest, 2)?;
+            rest = rest.get(TAG_BYTES..)?;
+        }
+        if ether_type == ETHERTYPE_IPV4 { Self::read(rest, tagged) } else { None }
     }
 
     /// Equal for both directions.

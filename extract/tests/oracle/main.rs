@@ -78,8 +78,7 @@ fn extract(mut capture: Capture) -> Result<(String, usize), Error> {
     let mut rows = Vec::new();
     let mut engine = Engine::new();
     while let Some(frame) = capture.next()? {
-        let time_us = frame.time_ns.div_euclid(1000);
-        engine.packet(time_us, frame.bytes, frame.original_bytes, &mut |row| rows.push(row));
+        engine.frame(&frame, &mut |row| rows.push(row));
     }
     let tuples = engine.tuples();
     engine.finish(&mut |row| rows.push(row));

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::capture::LinkType;
 
 const TCP: [u8; 20] = [0, 80, 1, 187, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x12, 0x20, 0, 0, 0, 0, 0];
 
@@ -119,7 +120,18 @@ fn what_is_not_ipv4_is_nothing() {
         assert_eq!(Packet::of_ethernet(&frame), None);
     }
     assert_eq!(Packet::of_ethernet(&ethernet(3, &[])), None);
-    assert_eq!(Packet::of_ipv4(&ipv4(6, &TCP)), Packet::of_ethernet(&ethernet(0, &ipv4(6, &TCP))));
+}
+
+#[test]
+fn every_link_type_carries_the_same_packet() {
+    let packet = ipv4(6, &tcp(b"data"));
+    let ethernet = ethernet(0, &packet);
+    let cooked = [&[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0], packet.as_slice()].concat();
+    let links = [(LinkType::Ethernet, &ethernet), (LinkType::RawIp, &packet), (LinkType::LinuxCooked1, &cooked)];
+    for (link, bytes) in links {
+        let frame = Frame { time_ns: 0, link, interface: 0, original_bytes: 0, bytes, offset: 0 };
+        assert_eq!(Packet::of_frame(&frame), Packet::of_ethernet(&ethernet), "{link:?}");
+    }
 }
 
 #[test]
@@ -139,6 +151,5 @@ proptest! {
         if let Some(packet) = Packet::of_ethernet(&frame) {
             prop_assert!((packet.payload_bytes + packet.header_bytes) as usize <= frame.len());
         }
-        let _ = Packet::of_ipv4(&bytes);
     }
 }
