@@ -148,3 +148,6 @@ impl Flow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
