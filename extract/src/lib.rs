@@ -1,7 +1,7 @@
 //! From capture files to flow rows.
 //!
 //! [`capture`] reads packets out of files; [`cicflowmeter`] turns them into rows by the corrected CICFlowMeter's
-//! rules, quirks included, for models trained on its published outputs.
+//! rules, quirks included, for models trained on its published outputs; [`diff`] compares two tables of rows.
 
 pub mod capture;
 pub mod cicflowmeter;
