@@ -60,7 +60,9 @@ impl Case {
         }
         self.evidence.add(Piece::of(seen, known.firm, now_us), rule.window_us);
         let tally = self.evidence.tally(now_us, rule.window_us);
-        let against = f64::from(tally.flows).max(self.ended.score(now_us, counts.half_life_us));
+        let judged = f64::from(tally.judged).max(self.ended.score(now_us, counts.half_life_us));
+        // A SOURCE record counts flows whatever they are: those judged benign one by one speak for the subject.
+        let against = judged.max(f64::from(tally.by_record) - benign);
         // More to raise a verdict than to keep it.
         let factor = (1.0 + benign * counts.per_flow).min(counts.at_most.max(1.0));
         let need = if self.raised { rule.clear } else { rule.evidence * factor };

@@ -54,6 +54,10 @@ pub(super) struct Tally {
     pub(super) score: f64,
     /// Pieces.
     pub(super) pieces: u32,
+    /// Distinct flows that were judged one by one.
+    pub(super) judged: u32,
+    /// Flows that one SOURCE record counts, at most.
+    pub(super) by_record: u32,
     /// Distinct flows that agree.
     pub(super) flows: u32,
     /// Distinct flows among them that can't be forged.
@@ -136,11 +140,14 @@ impl Evidence {
             initiators.insert(piece.initiator);
             span_us = span_us.max(now_us.saturating_sub(piece.time_us));
         }
+        let judged = flows.count();
         let strongest = (0..by_class.len()).max_by(|a, b| by_class[*a].total_cmp(&by_class[*b])).unwrap_or(0);
         Tally {
             score,
             pieces,
-            flows: by_record.max(flows.count()),
+            judged,
+            by_record,
+            flows: by_record.max(judged),
             firm_flows: firm.count(),
             sources: sources.max(initiators.count()),
             confidence: if weights > 0.0 { (confidence / weights) as f32 } else { 0.0 },

@@ -167,6 +167,20 @@ fn of_a_bot_inside_a_person_is_told_before_its_peer_is_cut_off() {
 }
 
 #[test]
+fn flows_that_were_judged_benign_one_by_one_do_not_speak_against_a_busy_client_together() {
+    for class in [TrafficClass::Web, TrafficClass::PortScan, TrafficClass::Dos] {
+        let mut policy = policy();
+        let checks = (0..200).map(|i| flow(PEER, OWN, 8_000 + i, Stage::End, 12, S + u64::from(i) * 50_000));
+        assert!(feed(&mut policy, checks, TrafficClass::Benign).is_empty());
+        let counted = || [8, 32, 128, 128, 128].map(|new| source(PEER, Role::Source, new, 11 * S + u64::from(new)));
+        assert!(feed(&mut policy, counted(), class).is_empty(), "{class:?}");
+        let many = [8, 32, 128, 512].map(|new| source(PEER, Role::Source, new, 12 * S + u64::from(new)));
+        let named = feed(&mut policy, many, class);
+        assert_eq!(address(&named[0]), "198.18.9.9", "{class:?}");
+    }
+}
+
+#[test]
 fn infiltration_only_alerts() {
     let mut policy = policy();
     let flows = (0..4).map(|i| flow(OWN, PEER, 22 + i, Stage::End, 20, S + u64::from(i)));
