@@ -6,6 +6,7 @@ pub(crate) mod brain;
 pub(crate) mod detach;
 pub(crate) mod events;
 pub(crate) mod features;
+pub(crate) mod flow;
 pub(crate) mod flows;
 pub(crate) mod mode;
 pub(crate) mod model;

@@ -34,9 +34,10 @@ impl From<Code> for ExitCode {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  failed
+  1  failed, or `flow diff` found a difference
   2  wrong arguments or settings; nothing was tried
-  3  partly done: some of several targets, or the brain is away while the sensor answers
+  3  partly done: some of several targets, a capture up to where it is damaged, or the brain is away while the
+     sensor answers
   4  the sensor or the brain can't be reached
   5  a privilege is missing
   6  refused by a safety gate (allow list, own address, infrastructure, operator's session)";

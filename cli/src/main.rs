@@ -74,8 +74,11 @@ enum Command {
     /// Exempt networks, services and flows from every block
     #[command(subcommand)]
     Allow(cmd::allow::Command),
-    /// Live flows in the kernel
+    /// Live flows in the kernel (of captures: `ganglion flow`)
     Flows(cmd::flows::Flows),
+    /// Flow rows of capture files: extract, compare, show (live ones: `ganglion flows`)
+    #[command(subcommand)]
+    Flow(cmd::flow::Command),
     /// Sensor and brain on one page
     Status(cmd::status::Status),
     /// Show or set whether rules drop
@@ -123,6 +126,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result {
         Command::Detach(options) => cmd::detach::run(&options),
         Command::Model(command) => cmd::model::run(command),
         Command::Features(command) => cmd::features::run(command),
+        Command::Flow(command) => cmd::flow::run(command),
         Command::Events(args) => runtime()?.block_on(cmd::events::run(args)),
         Command::Block(command) => runtime()?.block_on(cmd::block::run(command)),
         Command::Allow(command) => runtime()?.block_on(cmd::allow::run(command)),

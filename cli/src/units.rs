@@ -71,6 +71,11 @@ pub(crate) fn parse_ttl(text: &str) -> Result<u64, String> {
     if ms == 0 { Err("a block of no length does nothing; write 90s, 10m, 2h, 1d or forever".into()) } else { Ok(ms) }
 }
 
+/// Text of a file, without what would move a terminal's cursor.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// RFC 3339 in UTC, milliseconds; empty for times that do not exist.
 pub(crate) fn wall_time(time_us: i64) -> String {
     let since = Duration::from_micros(u64::try_from(time_us).unwrap_or(0));
