@@ -36,7 +36,8 @@ fn forged_packets_do_not_get_a_benign_client_dropped() {
 fn a_forged_acknowledgement_completes_no_handshake() {
     let mut policy = policy();
     prove_benign(&mut policy);
-    // SYN, its answer, an acknowledgement of nothing: the kernel calls the flow established, the responder resets it.
+    // SYN, its answer, a guessed acknowledgement that the responder resets. The kernel takes no such flow for
+    // established by now; recordings from before say otherwise.
     let reset = |port: u16| Meta { confirmed: false, ..flow(PEER, OWN, port, Stage::End, 2, 2 * S + u64::from(port)) };
     let decisions = feed(&mut policy, (0..40).map(reset), TrafficClass::Dos);
     assert_eq!(decisions[0].verdict.as_ref().unwrap().action(), Action::RateLimit);
