@@ -1,0 +1,107 @@
+//! Rows on their way out, column by column: what a profile makes and a format writes.
+
+use std::borrow::Cow;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Whole numbers.
+    Int,
+    /// Floating point.
+    Float,
+    /// Points in time, µs since 1970 in UTC.
+    Time,
+    /// Text.
+    Text,
+}
+
+/// What is known of a column beside its cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, in every format.
+    pub name: Cow<'static, str>,
+    /// Unit; empty for plain numbers and names.
+    pub unit: &'static str,
+    /// What its cells hold.
+    pub kind: Kind,
+}
+
+/// The cells of one column of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cells {
+    /// Of [`Kind::Int`].
+    Int(Vec<i64>),
+    /// Of [`Kind::Float`].
+    Float(Vec<f64>),
+    /// Of [`Kind::Time`], µs since 1970 in UTC.
+    Time(Vec<i64>),
+    /// Of [`Kind::Text`].
+    Text(Texts),
+}
+
+/// Texts, one after the other in one string.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    bytes: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    /// Adds a text that `write` appends to the string it is given.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut String)) {
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Adds a text.
+    pub fn push(&mut self, text: &str) {
+        self.push_with(|bytes| bytes.push_str(text));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The text of a row; empty beyond the last one.
+    pub fn get(&self, row: usize) -> &str {
+        let end = |row: usize| self.ends.get(row).map(|end| *end as usize);
+        let start = row.checked_sub(1).and_then(end).unwrap_or(0);
+        end(row).and_then(|end| self.bytes.get(start..end)).unwrap_or("")
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|row| self.get(row))
+    }
+}
+
+impl Cells {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Int(cells) | Self::Time(cells) => cells.len(),
+            Self::Float(cells) => cells.len(),
+            Self::Text(cells) => cells.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Some rows: for every field of the table a column, all of one length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Cells by column, in the order of the fields.
+    pub columns: Vec<Cells>,
+    /// Number of rows.
+    pub rows: usize,
+}
