@@ -31,6 +31,7 @@ fn packet(from_client: bool, payload_bytes: u32, flags: u8) -> Packet {
         segments: 1,
         segment_bytes: 0,
         vlan: 0,
+        datagram: 0,
     }
 }
 

@@ -42,7 +42,7 @@ counters! {
     Truncated = "truncated",
     /// No flow: header contradicts itself.
     Malformed = "malformed",
-    /// No flow: later fragment.
+    /// No flow: later fragment of a datagram whose first one was not seen, or is forgotten.
     Fragment = "fragment",
     /// No flow: too many IPv6 extension headers.
     TooManyHeaders = "too_many_headers",
@@ -76,6 +76,10 @@ counters! {
     SourcesSkipped = "sources_skipped",
     /// Packets passed by an allow rule before any block was looked up.
     Allowed = "allowed",
+    /// Datagrams forgotten for others although fragments of theirs could still come.
+    FragmentsReplaced = "fragments_replaced",
+    /// Packets counted in the flow that their tunnel carries.
+    Inner = "inner",
 }
 
 /// Number of counters.

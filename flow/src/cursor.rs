@@ -1,6 +1,7 @@
 //! How packet bytes are reached: one safe trait, with an implementation per place a packet can lie in.
 
 use crate::key::Addr;
+use crate::packet::{Network, NotAFlow, Packet};
 
 /// Read access to a frame's bytes: `None` when the frame ends before. Implemented for a byte slice here, for
 /// XDP and skb contexts in `sensor-ebpf`.
@@ -40,6 +41,16 @@ pub trait Cursor {
             src: Addr { hi: self.ne64(offset + 8)?, lo: self.ne64(offset + 16)? },
             dst: Addr { hi: self.ne64(offset + 24)?, lo: self.ne64(offset + 32)? },
         })
+    }
+
+    /// Follows the IPv6 extension headers at `offset` ([`Packet::extensions`]). A place where that is dear to prove has it
+    /// proved apart.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    fn extensions(&self, packet: &mut Packet, kind: u8, offset: usize, bytes: u32) -> Result<Network, NotAFlow> {
+        packet.extensions(self, kind, offset, bytes)
     }
 
     /// The TCP header at `offset`, up to its window.

@@ -98,6 +98,7 @@ impl HalfOpen {
             segments: self.segments,
             segment_bytes: self.segment_bytes,
             vlan: 0,
+            datagram: 0,
         }
     }
 

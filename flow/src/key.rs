@@ -88,11 +88,12 @@ wire_struct! {
         pub port_a: u16,
         /// Port of the second endpoint, host order.
         pub port_b: u16,
-        /// IP protocol number (6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6).
+        /// IP protocol number (6 TCP, 17 UDP, 132 SCTP, 1 ICMP, 58 ICMPv6).
         pub protocol: u8,
         /// Always zero.
         pub zero: u8,
-        /// Separates networks with overlapping addresses: VLAN, VNI or interface group; default 0.
+        /// Separates networks with overlapping addresses: VLAN, the low 16 bits of a tunnel's number, or interface group;
+        /// default 0.
         pub domain: u16,
     }
 }

@@ -15,6 +15,7 @@ mod wire;
 
 pub mod counter;
 pub mod cursor;
+pub mod fragments;
 pub mod half_open;
 pub mod key;
 pub mod packet;

@@ -36,6 +36,8 @@ pub mod flag {
     pub const SOURCES: u64 = 1 << 8;
     /// VLAN identifiers separate flows.
     pub const VLAN_DOMAIN: u64 = 1 << 9;
+    /// The flow of a tunnelled packet is the inner one.
+    pub const INNER: u64 = 1 << 10;
     /// Any allow rule exists.
     pub const ANY_ALLOW: u64 = ALLOW_NETS | ALLOW_SERVICES | ALLOW_FLOWS;
     /// Any rule against an address exists.

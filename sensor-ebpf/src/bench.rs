@@ -8,7 +8,7 @@ use aya_ebpf::programs::XdpContext;
 use ganglion_flow::settings::flag;
 use ganglion_flow::{Frame, Hook};
 
-use crate::context::{self, Bytes};
+use crate::context::{self, AtXdp};
 use crate::export;
 use crate::maps::{FLOWS, PASSING, setting};
 use crate::path::{self, Direction, Passing};
@@ -19,12 +19,12 @@ const SOURCE_PORT: usize = 34;
 
 /// Rewrites source address and port to one of 262,144 pairs.
 #[inline(always)]
-fn randomise(bytes: &Bytes) -> bool {
+fn randomise(bytes: &AtXdp) -> bool {
     // SAFETY: a helper without arguments.
     let random = unsafe { bpf_get_prandom_u32() };
     let low = (random as u16).to_be();
     let port = (40_000 + ((random >> 16) & 3) as u16).to_be();
-    bytes.put16(SOURCE_LOW, low) && bytes.put16(SOURCE_PORT, port)
+    bytes.bytes.put16(SOURCE_LOW, low) && bytes.bytes.put16(SOURCE_PORT, port)
 }
 
 /// Prologue, then the shipped path.
@@ -70,7 +70,7 @@ pub fn bench_floor(ctx: XdpContext) -> u32 {
 
 /// Whether the packet has a flow with a full entry.
 #[inline(always)]
-fn look_up(bytes: &Bytes, frame: Frame, passing: &mut Passing, timed: bool) -> bool {
+fn look_up(bytes: &AtXdp, frame: Frame, passing: &mut Passing, timed: bool) -> bool {
     let Ok(network) = passing.packet.network(bytes, frame) else {
         return false;
     };

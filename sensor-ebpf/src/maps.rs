@@ -5,6 +5,7 @@ use aya_ebpf::btf_maps::lpm_trie::LpmTrie;
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use ganglion_flow::counter::Counters;
+use ganglion_flow::fragments::DatagramSet;
 use ganglion_flow::half_open::HalfOpenSet;
 use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits, RuleRate, ServiceKey};
 use ganglion_flow::settings::Settings;
@@ -20,6 +21,10 @@ pub static FLOWS: HashMap<FlowKey, FlowState, 262_144> = HashMap::new();
 /// Flows of one packet.
 #[btf_map]
 pub static HALF_OPEN: Array<HalfOpenSet, 16_384> = Array::new();
+
+/// Datagrams that come in fragments.
+#[btf_map]
+pub static FRAGMENTS: Array<DatagramSet, { ganglion_flow::fragments::SETS }> = Array::new();
 
 /// Addresses, as senders and as receivers.
 #[btf_map]

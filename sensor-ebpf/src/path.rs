@@ -1,11 +1,13 @@
 //! One packet's way through the kernel half: allow, block, flow verdict, update, pass.
 
+use ganglion_flow::packet::Part;
 use ganglion_flow::settings::{InterfaceRole, flag};
 use ganglion_flow::{Counter, Cursor, FlowKey, Frame, Hook, NotAFlow, Packet};
 
 use crate::counters::Count;
+use crate::inner::{self, Inside};
 use crate::maps::{FLOWS, PASSING, setting};
-use crate::{export, flows, half_open, rules};
+use crate::{export, flows, fragments, half_open, rules};
 
 /// Which way the packet goes, seen from this machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,12 +41,25 @@ pub struct Passing {
     /// The key's.
     pub tag: u32,
     pub tick: rules::Tick,
+    /// The packet in a tunnel, while it is read.
+    pub inner: Packet,
+}
+
+impl Passing {
+    /// Sets the flow that the packet belongs to.
+    #[inline(always)]
+    pub fn file(&mut self, domain: u16) {
+        let (key, sender_is_a) = self.packet.key(domain);
+        self.key = key;
+        self.tag = key.tag();
+        self.sender_is_a = sender_is_a as u8;
+    }
 }
 
 /// Decides on the packet and counts it. The steps after parsing are functions of their own, which the verifier
 /// proves once instead of once per way through the parser.
 #[inline(always)]
-pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Hook) -> Decision {
+pub fn decide<C: Cursor + Inside>(bytes: &C, frame: Frame, direction: Direction, hook: Hook) -> Decision {
     let Some(count) = Count::get() else {
         return Decision::Pass;
     };
@@ -59,7 +74,7 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
     let flags = setting!(flags);
     let network = match passing.packet.network(bytes, frame) {
         Ok(network) => network,
-        Err(why) => return pass_uncounted(count, why, frame),
+        Err(why) => return pass_as(count, why.into(), frame),
     };
     let mut asks = flags & flag::VERDICTS != 0;
     if flags & flag::ANY_BLOCK != 0 {
@@ -70,32 +85,61 @@ pub fn decide<C: Cursor>(bytes: &C, frame: Frame, direction: Direction, hook: Ho
             _ => {}
         }
     }
-    if let Err(why) = passing.packet.transport(bytes, frame, network) {
-        return pass_uncounted(count, why, frame);
+    let domain = if flags & flag::VLAN_DOMAIN != 0 { passing.packet.vlan } else { setting!(domain) as u16 };
+    let part = network.part();
+    let read = passing.packet.transport(bytes, frame, network);
+    if !part.is_whole() || read.is_err() {
+        match datagram(passing, part, domain, read) {
+            Ok(()) => {}
+            Err(counter) => return pass_as(count, counter, frame),
+        }
     }
     // The headers of merged packets were on the wire too.
     count.add(Counter::SeenBytes, (passing.packet.wire_bytes - frame.len) as u64);
-    let domain = if flags & flag::VLAN_DOMAIN != 0 { passing.packet.vlan } else { setting!(domain) as u16 };
-    let (key, sender_is_a) = passing.packet.key(domain);
-    passing.key = key;
-    passing.tag = key.tag();
-    passing.sender_is_a = sender_is_a as u8;
+    passing.file(domain);
     passing.outbound = (direction == Direction::Out) as u8;
     passing.hook = hook as u8;
-    if asks && rules::ganglion_judge(passing) == rules::DROP {
+    let judged = if asks { rules::ganglion_judge(passing) } else { rules::PASS };
+    if judged == rules::DROP {
         return Decision::Drop;
     }
     if direction == Direction::Out && setting!(role) != InterfaceRole::Host as u32 {
         count.add(Counter::SkipRole, passing.packet.segments as u64);
         return Decision::Pass;
     }
+    if flags & flag::INNER != 0 && part.is_whole() && passing.packet.may_be_tunnel() {
+        match bytes.look(passing, network.at(), judged == rules::EXEMPT) {
+            inner::DROP => return Decision::Drop,
+            inner::FRAGMENT => return pass_as(count, Counter::Fragment, frame),
+            inner::BUSY => return pass_as(count, Counter::SkipLock, frame),
+            _ => {}
+        }
+    }
     passing.now_us = export::now_us();
     count_in_flow(passing, count)
 }
 
+/// Sees to what is not a whole datagram: a fragment's flow, or why there is none.
 #[inline(always)]
-fn pass_uncounted(count: Count, why: NotAFlow, frame: Frame) -> Decision {
-    count.add(Counter::from(why), frame.segments as u64);
+fn datagram(passing: &mut Passing, part: Part, domain: u16, read: Result<(), NotAFlow>) -> Result<(), Counter> {
+    match read {
+        Ok(()) => {
+            // Should the table be busy, the later fragments will be unknown.
+            fragments::see(passing, part, domain);
+            Ok(())
+        }
+        Err(NotAFlow::Fragment) => match fragments::see(passing, part, domain) {
+            fragments::KNOWN => Ok(()),
+            fragments::BUSY => Err(Counter::SkipLock),
+            _ => Err(Counter::Fragment),
+        },
+        Err(why) => Err(why.into()),
+    }
+}
+
+#[inline(always)]
+fn pass_as(count: Count, why: Counter, frame: Frame) -> Decision {
+    count.add(why, frame.segments as u64);
     Decision::Pass
 }
 

@@ -25,6 +25,8 @@ pub const PASS: u32 = 0;
 pub const DROP: u32 = 1;
 /// A rule matches, and an exemption may: the ports decide.
 pub const ASK: u32 = 2;
+/// An exemption holds: nothing may drop the packet.
+pub const EXEMPT: u32 = 3;
 
 /// What a rule is held against.
 #[derive(Clone, Copy)]
@@ -79,7 +81,8 @@ fn network(addr: &Addr, mut now_ns: impl FnMut() -> u64) -> Option<&'static Rule
     None
 }
 
-/// Looks the packet up in all rules, exemptions first, whatever path made the block: [`PASS`] or [`DROP`].
+/// Looks the packet up in all rules, exemptions first, whatever path made the block: [`PASS`], [`DROP`] or
+/// [`EXEMPT`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn ganglion_judge(passing: *const Passing) -> u32 {
@@ -96,9 +99,32 @@ pub extern "C" fn ganglion_judge(passing: *const Passing) -> u32 {
     let remote = if passing.outbound != 0 { &packet.dst } else { &packet.src };
     if case.flags & flag::ANY_ALLOW != 0 && is_allowed(passing, case.flags, remote) {
         count.add(Counter::Allowed, packet.segments as u64);
-        return PASS;
+        return EXEMPT;
     }
     judge(passing, case, remote) as u32
+}
+
+/// Looks the flow of a packet in a tunnel up in the verdicts, exemptions first: [`PASS`] or [`DROP`]. The rules on
+/// addresses were held against the tunnel's ends.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn ganglion_verdict(passing: *const Passing) -> u32 {
+    let Some(count) = Count::get() else {
+        return PASS;
+    };
+    if passing.is_null() {
+        return PASS;
+    }
+    // SAFETY: the caller's packet; the verifier proved the pointer.
+    let passing = unsafe { &*passing };
+    let packet = &passing.packet;
+    let case = Case { flags: setting!(flags), segments: packet.segments, bytes: packet.wire_bytes, count };
+    let remote = if passing.outbound != 0 { &packet.dst } else { &packet.src };
+    if case.flags & flag::ANY_ALLOW != 0 && is_allowed(passing, case.flags, remote) {
+        count.add(Counter::Allowed, packet.segments as u64);
+        return PASS;
+    }
+    verdict(passing, case, coarse_ns()) as u32
 }
 
 /// Whether a rule drops the packet. An address rule that [`ganglion_address`] applied already does not ask.
@@ -106,7 +132,7 @@ pub extern "C" fn ganglion_judge(passing: *const Passing) -> u32 {
 fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
     let now_ns = coarse_ns();
     // On the stack: before 6.3 a key may not lie in a function's argument.
-    let (addr, key) = (*remote, passing.key);
+    let addr = *remote;
     if case.flags & flag::BLOCKS != 0
         && case.flags & flag::ANY_ALLOW != 0
         // SAFETY: the entry is read field by field; userspace replaces values whole.
@@ -123,8 +149,16 @@ fn judge(passing: &Passing, case: Case, remote: &Addr) -> bool {
     {
         return true;
     }
+    verdict(passing, case, now_ns)
+}
+
+/// Whether the verdict on the packet's flow drops it.
+#[inline(always)]
+fn verdict(passing: &Passing, case: Case, now_ns: u64) -> bool {
+    // On the stack: before 6.3 a key may not lie in a function's argument.
+    let key = passing.key;
     if case.flags & flag::VERDICTS != 0
-        // SAFETY: as above.
+        // SAFETY: the entry is read field by field; userspace replaces values whole.
         && let Some(rule) = unsafe { VERDICTS.get(&key) }
         && now_ns < rule.expires_ns
     {

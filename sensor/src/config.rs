@@ -153,6 +153,9 @@ pub struct SensorConfig {
     pub sources: bool,
     /// VLAN identifiers separate flows.
     pub vlan_domain: bool,
+    /// Count tunnelled packets (GRE, VXLAN, Geneve, IP in IP) in the flow inside. Rules on addresses go by the tunnel's
+    /// ends all the same.
+    pub inner: bool,
     /// Number of this interface group's address space.
     pub domain: u16,
     /// Records waiting for the brain, at most.
@@ -187,6 +190,7 @@ impl Default for SensorConfig {
             protect_infrastructure: true,
             sources: true,
             vlan_domain: false,
+            inner: false,
             domain: 0,
             queue_records: 65_536,
             keep_privileges: false,

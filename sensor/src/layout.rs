@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, MapType};
 use ganglion_flow::counter::COUNT;
+use ganglion_flow::fragments::{self, DatagramSet};
 use ganglion_flow::half_open::HalfOpenSet;
 use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits, RuleRate, ServiceKey};
 use ganglion_flow::settings::Settings;
@@ -20,7 +21,7 @@ use crate::config::Tables;
 use crate::enforce::{NOTE_KEY, NOTE_VALUE};
 
 /// Layout number of the flow group; raise it with any change to its values.
-pub(crate) const FLOWS_LAYOUT: u32 = 2;
+pub(crate) const FLOWS_LAYOUT: u32 = 3;
 /// Layout number of the block group.
 pub(crate) const BLOCKS_LAYOUT: u32 = 1;
 
@@ -155,6 +156,7 @@ pub fn specs(tables: &Tables) -> Vec<MapSpec> {
     let rows = [
         ("FLOWS", Flows, "flows", Hash, key, FlowState::LEN, tables.flows),
         ("HALF_OPEN", Flows, "half-open", Array, 4, HalfOpenSet::LEN, sets),
+        ("FRAGMENTS", Flows, "fragments", Array, 4, DatagramSet::LEN, fragments::SETS as u32),
         ("SOURCES", Flows, "sources", Array, 4, SourceSet::LEN, sources),
         ("COUNTERS", Flows, "counters", PerCpu, 4, COUNT * 8, 1),
         ("RECORDS", Flows, "records", Ring, 0, 0, tables.records_bytes),
@@ -334,7 +336,7 @@ mod tests {
     #[test]
     fn pins_carry_their_layout() {
         let specs = specs(&Tables::default());
-        assert!(specs.iter().any(|s| s.pin == "flows-v2") && specs.iter().any(|s| s.pin == "blocks-v1"));
+        assert!(specs.iter().any(|s| s.pin == "flows-v3") && specs.iter().any(|s| s.pin == "blocks-v1"));
         assert!(specs.iter().all(|s| !s.pin.contains('.')), "bpffs refuses dots");
     }
 

@@ -1,7 +1,7 @@
 //! One direction of a flow.
 
 use super::clamp;
-use crate::packet::{Packet, TCP};
+use crate::packet::Packet;
 use crate::wire::wire_struct;
 
 wire_struct! {
@@ -33,7 +33,8 @@ wire_struct! {
         pub data_packets: u32,
         /// Packets with FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, in the order of the header's bits.
         pub flags: [u32; 8],
-        /// Packets that sent again what was sent before, by sequence number.
+        /// Packets that sent again what was sent before, by sequence number: a keep-alive with its one old byte too,
+        /// and a segment that arrives after a later one.
         pub retransmissions: u32,
         /// The sequence number that follows what was sent so far.
         pub next_seq: u32,
@@ -78,7 +79,7 @@ impl DirState {
         if packet.flags != 0 {
             self.flags(packet.flags as u32, segments);
         }
-        if packet.protocol == TCP {
+        if packet.has_tcp_header() {
             self.tcp(packet);
         }
         self.packets += segments as u64;

@@ -25,6 +25,7 @@ fn packet(protocol: u8, flags: u8, payload_bytes: u32, seq: u32) -> Packet {
         segments: 1,
         segment_bytes: 0,
         vlan: 0,
+        datagram: 0,
     }
 }
 

@@ -56,6 +56,9 @@ pub struct Overrides {
     /// Folder of the pins, on a bpffs
     #[arg(long, value_name = "PATH")]
     pub pin_root: Option<PathBuf>,
+    /// Count tunnelled packets (GRE, VXLAN, Geneve, IP in IP) in the flow inside
+    #[arg(long)]
+    pub inner: bool,
     /// Keep the capabilities of the start
     #[arg(long)]
     pub keep_privileges: bool,
@@ -76,6 +79,7 @@ impl Overrides {
         set(&mut config.pin_root, self.pin_root);
         config.replace |= self.replace;
         config.detach_on_exit |= self.detach_on_exit;
+        config.inner |= self.inner;
         config.keep_privileges |= self.keep_privileges;
         config.brain = self.brain.or(config.brain.take());
         config.metrics = self.metrics.or(config.metrics.take());

@@ -44,10 +44,11 @@ fn the_command_line_wins() {
         overrides: Overrides,
     }
     let mut config = SensorConfig::from_yaml("interfaces: [eth0]\nmode: observe\nallow: [10.0.0.0/8]\n", "x").unwrap();
-    let cli = <Cli as clap::Parser>::parse_from(["x", "-i", "gs0", "--enforce", "--allow", "198.18.0.0/24"]);
+    let cli = <Cli as clap::Parser>::parse_from(["x", "-i", "gs0", "--enforce", "--inner", "--allow", "198.18.0.0/24"]);
     cli.overrides.apply(&mut config);
     assert_eq!(config.interfaces, ["gs0"]);
     assert_eq!(config.mode, Mode::Enforce);
+    assert!(config.inner);
     assert_eq!(config.allow, ["10.0.0.0/8", "198.18.0.0/24"]);
     config.validate().unwrap();
 }

@@ -178,6 +178,9 @@ fn settings(config: &SensorConfig, seed: u64) -> Settings {
     if config.vlan_domain {
         settings.flags |= flag::VLAN_DOMAIN;
     }
+    if config.inner {
+        settings.flags |= flag::INNER;
+    }
     settings.idle_us = config.timeouts.idle_ms * 1000;
     settings.active_us = config.timeouts.active_ms * 1000;
     settings.half_open_us = config.timeouts.half_open_ms * 1000;

@@ -117,6 +117,14 @@ impl Kernel {
         self.tc("ganglion_egress", packet)
     }
 
+    /// Every program with the number of instructions that the verifier walked to prove it.
+    pub(crate) fn verified_instructions(&self) -> BTreeMap<String, u32> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| Some((name.to_owned(), program.info().ok()?.verified_instruction_count()?)))
+            .collect()
+    }
+
     /// Counters that are not zero, summed over CPUs.
     pub(crate) fn counters(&self) -> BTreeMap<&'static str, u64> {
         let map: PerCpuArray<_, [u8; COUNT * 8]> = PerCpuArray::try_from(self.ebpf.map("COUNTERS").unwrap()).unwrap();
@@ -194,7 +202,7 @@ impl Kernel {
         let counters = self.counters();
         let seen = counters.get("seen").copied().unwrap_or(0);
         let ignored = ["seen", "seen_bytes", "would_drop", "records", "records_lost", "flows_opened", "flows_ended"];
-        let others = ["sources_replaced", "sources_skipped", "allowed"];
+        let others = ["sources_replaced", "sources_skipped", "allowed", "fragments_replaced", "inner"];
         let terms: u64 =
             counters.iter().filter(|(l, _)| !ignored.contains(l) && !others.contains(l)).map(|(_, n)| n).sum();
         assert_eq!(seen, terms + self.live_packets(), "live {} of {counters:?}", self.live_packets());

@@ -82,3 +82,14 @@ fn a_packet_cut_at_any_length_is_judged_as_in_userspace() {
     kernel.assert_balanced();
     assert!(frames[0].as_slice().u8(0).is_some());
 }
+
+/// The verifier gives up after a million. Older kernels walk more: `cargo xtask test vm` prints theirs.
+#[test]
+fn the_verifiers_work_stays_far_below_its_bound() {
+    let walked = Kernel::new().verified_instructions();
+    println!("instructions that the verifier walked: {walked:?}");
+    assert_eq!(walked.len(), 5, "{walked:?}");
+    for (program, count) in walked {
+        assert!(count > 0 && count < 250_000, "{program}: {count}");
+    }
+}

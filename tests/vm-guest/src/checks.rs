@@ -33,6 +33,7 @@ pub(crate) type Check = (&'static str, fn(&mut Scene) -> Result<()>);
 /// The checks on a running sensor, in their order.
 pub(crate) const CHECKS: &[Check] = &[
     ("hooks", hooks),
+    ("the verifier is far from its bound", verifier),
     ("packets are counted", counting),
     ("egress is counted", egress),
     ("a block drops", block),
@@ -92,6 +93,17 @@ fn hooks(scene: &mut Scene) -> Result<()> {
     let interface = status.interfaces.first().context("no interface")?;
     ensure!(interface.ingress == scene.hook, "ingress by {:?}, not {:?}", interface.ingress, scene.hook);
     ensure!(interface.egress == "clsact", "egress by {:?}", interface.egress);
+    Ok(())
+}
+
+/// A million is the bound.
+fn verifier(scene: &mut Scene) -> Result<()> {
+    let programs = scene.agent.status()?.programs;
+    ensure!(!programs.is_empty(), "no program");
+    for program in programs {
+        println!("guest: {} instructions walked to prove {}", program.verified_instructions, program.name);
+        ensure!((1..600_000).contains(&program.verified_instructions), "{}: {}", program.name, program.verified_instructions);
+    }
     Ok(())
 }
 
