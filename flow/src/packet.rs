@@ -8,7 +8,7 @@ mod transport;
 mod tunnel;
 
 pub use network::{Network, Part};
-pub use tunnel::Tunnel;
+pub use tunnel::{Inner, Tunnel};
 
 use crate::cursor::{Cursor, Frame};
 use crate::key::{Addr, FlowKey};

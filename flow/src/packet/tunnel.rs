@@ -4,7 +4,7 @@
 //! the inner one can't be read the packet belongs to the outer flow.
 
 use super::network::{ETH_IPV4, ETH_IPV6};
-use super::{Network, NotAFlow, Packet, UDP};
+use super::{Network, NotAFlow, Packet, Part, UDP};
 use crate::cursor::{Cursor, Frame};
 
 /// IP protocol numbers (IANA).
@@ -37,7 +37,7 @@ const GRE_REFUSED: u16 = !(GRE_CHECKSUM | GRE_KEY | GRE_SEQUENCE) & 0xfc07;
 pub struct Tunnel {
     /// Where it begins, from the start of the frame, in bytes.
     pub at: usize,
-    /// What it begins with: [`ETH_BRIDGING`] for an Ethernet header.
+    /// What it begins with, as Ethernet would say; `ETH_BRIDGING` for an Ethernet header.
     ether_type: u16,
     /// The low 16 bits of the number of the network it belongs to.
     number: u16,
@@ -53,6 +53,12 @@ impl Tunnel {
         if self.numbered { self.number } else { outer }
     }
 
+    /// Whether an Ethernet header comes first.
+    #[inline(always)]
+    pub fn is_bridged(&self) -> bool {
+        self.ether_type == ETH_BRIDGING
+    }
+
     #[inline(always)]
     const fn plain(at: usize, ether_type: u16) -> Self {
         Self { at, ether_type, number: 0, numbered: false }
@@ -64,7 +70,34 @@ impl Tunnel {
     }
 }
 
+/// A packet that came in a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// The packet. Of a later fragment without its ports, as [`Packet::transport`] leaves it.
+    pub packet: Packet,
+    /// Which part of its datagram it is.
+    pub part: Part,
+    /// The network it belongs to.
+    pub domain: u16,
+}
+
 impl Packet {
+    /// The packet in this one, whose transport header `network` found; `outer` is the domain of this packet. `None`
+    /// where this one counts itself.
+    pub fn inner<C: Cursor + ?Sized>(&self, cursor: &C, frame: Frame, network: Network, outer: u16) -> Option<Inner> {
+        if !network.part().is_whole() || !self.may_be_tunnel() {
+            return None;
+        }
+        let tunnel = self.tunnel(cursor, network.at())?;
+        let mut packet = Self::ZERO;
+        let network = packet.inside(cursor, frame, self.end(network.at()), tunnel).ok()?;
+        match packet.transport(cursor, frame, network) {
+            Ok(()) | Err(NotAFlow::Fragment) => {}
+            Err(_) => return None,
+        }
+        Some(Inner { packet, part: network.part(), domain: tunnel.domain(outer) })
+    }
+
     /// Whether the protocol and ports are those of a tunnel: the cheap question that comes first.
     #[inline(always)]
     pub fn may_be_tunnel(&self) -> bool {
@@ -105,13 +138,11 @@ impl Packet {
         // Padding behind the outer packet is none of the inner one's.
         let len = if outer_end < frame.len { outer_end } else { frame.len };
         let visible = Frame { len, vlan: 0, ..frame };
-        match tunnel.ether_type {
-            ETH_BRIDGING => self.ethernet(cursor, visible, tunnel.at),
-            ether_type => {
-                self.vlan = 0;
-                self.ip(cursor, visible, ether_type, tunnel.at)
-            }
+        if tunnel.is_bridged() {
+            return self.ethernet(cursor, visible, tunnel.at);
         }
+        self.vlan = 0;
+        self.ip(cursor, visible, tunnel.ether_type, tunnel.at)
     }
 
     /// Where this packet ends in a frame in which its transport header is at `at`.
