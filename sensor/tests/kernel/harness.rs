@@ -8,6 +8,7 @@ use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie
 use aya::programs::{Iter, SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use ganglion_flow::counter::COUNT;
+use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, SET_LEN};
 use ganglion_flow::record::Record;
 use ganglion_flow::rules::{NewFlowLimit, Rule, RuleHits};
 use ganglion_flow::settings::{Settings, flag};
@@ -160,6 +161,19 @@ impl Kernel {
         map.get(&bytes(key), 0).ok().and_then(|state| FlowState::get(&state))
     }
 
+    /// The only packet of a flow.
+    pub(crate) fn half_open(&self, key: &FlowKey) -> Option<HalfOpen> {
+        let map: Array<_, [u8; SET_LEN]> = Array::try_from(self.ebpf.map("HALF_OPEN").unwrap()).unwrap();
+        let index = key.hash(self.settings.seed) & self.settings.half_open_mask;
+        let set = HalfOpenSet::get(&map.get(&index, 0).unwrap()).unwrap();
+        set.ways.into_iter().find(|slot| !slot.is_empty() && slot.key == *key)
+    }
+
+    /// Whether tunnelled packets count in the flow inside.
+    pub(crate) fn tunnels(&mut self, inside: bool) {
+        self.set(|s| s.flags = if inside { s.flags | flag::INNER } else { s.flags & !flag::INNER });
+    }
+
     /// What the address table says of an address.
     pub(crate) fn source(&self, addr: Addr, role: Role) -> Option<SourceState> {
         let map: Array<_, [u8; SourceSet::LEN]> = Array::try_from(self.ebpf.map("SOURCES").unwrap()).unwrap();
@@ -177,7 +191,6 @@ impl Kernel {
 
     /// Packets in live flows, of both tables.
     pub(crate) fn live_packets(&self) -> u64 {
-        use ganglion_flow::half_open::{HalfOpenSet, SET_LEN};
         use ganglion_flow::state::status;
         let flows: HashMap<_, [u8; FlowKey::LEN], [u8; FlowState::LEN]> =
             HashMap::try_from(self.ebpf.map("FLOWS").unwrap()).unwrap();

@@ -5,8 +5,14 @@
 
 mod actions;
 mod cut;
+mod fragments;
+mod frames;
 mod harness;
 mod lifecycle;
+mod mirror;
 mod packets;
 mod parse;
+mod protocols;
 mod sources;
+mod tcp;
+mod tunnels;
