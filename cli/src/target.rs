@@ -84,9 +84,10 @@ fn protocol(text: &str) -> Result<u8, String> {
     match text {
         "tcp" => Ok(6),
         "udp" => Ok(17),
+        "sctp" => Ok(132),
         "icmp" => Ok(1),
         "icmpv6" => Ok(58),
-        _ => Err(format!("`{text}` is no protocol: tcp, udp, icmp or icmpv6")),
+        _ => Err(format!("`{text}` is no protocol: tcp, udp, sctp, icmp or icmpv6")),
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn protocol_name(number: u32) -> String {
     match number {
         6 => "tcp".into(),
         17 => "udp".into(),
+        132 => "sctp".into(),
         1 => "icmp".into(),
         58 => "icmpv6".into(),
         _ => number.to_string(),

@@ -21,9 +21,11 @@ mod error;
 mod input;
 mod link;
 mod pcapng;
+mod reading;
 
 pub use error::{CaptureError, CompressionFault, Damage};
 pub use link::{AsEthernet, LinkType, Network};
+pub use reading::Reading;
 
 use classic::Classic;
 use compression::Source;

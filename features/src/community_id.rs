@@ -1,13 +1,11 @@
 //! Community ID v1 (github.com/corelight/community-id-spec): the name a flow has in every tool.
 
 use base64::Engine;
-use ganglion_flow::packet::{ICMP, ICMPV6, TCP, UDP};
+use ganglion_flow::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use ganglion_flow::state::endpoints;
 use ganglion_flow::{Addr, FlowKey, FlowState};
 use sha1::{Digest, Sha1};
 use std::net::IpAddr;
-
-const SCTP: u8 = 132;
 
 /// One end of a flow: an address with its port; for ICMP, the type on the sender's side and the code on the
 /// receiver's.

@@ -99,7 +99,7 @@ impl<'a> Frame<'a> {
         Some((AsEthernet { ether_type: network.ether_type, rest }, cursor::Frame::plain(bytes)))
     }
 
-    /// What the kernel would have read of this frame.
+    /// What the kernel would have read of this frame alone: [`super::Reading`] knows fragments and tunnels too.
     ///
     /// # Errors
     /// Says why the frame belongs to no flow.

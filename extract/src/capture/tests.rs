@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod link;
 mod pcapng;
+mod reading;
 
 use super::{Capture, CaptureError, LinkType};
 use std::io::{Cursor, Read};

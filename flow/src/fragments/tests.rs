@@ -83,9 +83,8 @@ fn whoever_is_complete_goes_first_then_the_oldest_and_that_is_told() {
     assert_eq!(set.fragment(&mut first(5), FIRST, 0, 60), Outcome::Known, "in the place of a complete one");
     assert_eq!(later(&mut set, fragment(3), MIDDLE, 61).0, Outcome::Unknown);
     assert_eq!(set.fragment(&mut first(6), FIRST, 0, 70), Outcome::Replaced);
-    let known: [bool; 6] = core::array::from_fn(|i| {
-        later(&mut set, fragment(i as u32 + 1), MIDDLE, 80).0 == Outcome::Known
-    });
+    let known: [bool; 6] =
+        core::array::from_fn(|i| later(&mut set, fragment(i as u32 + 1), MIDDLE, 80).0 == Outcome::Known);
     assert_eq!(known, [false, true, false, true, true, true]);
 }
 

@@ -107,7 +107,10 @@ fn a_storm_of_resets_is_one_flow_and_the_rest_is_counted_after_its_end() {
         kernel.egress(&to_client(RST | ACK, 9001, 0).build());
     }
     let ended = ended(&mut kernel);
-    assert_eq!(ended.iter().map(|r| (r.header.reason, r.state.packets())).collect::<Vec<_>>(), [(Reason::Rst as u8, 4)]);
+    assert_eq!(
+        ended.iter().map(|r| (r.header.reason, r.state.packets())).collect::<Vec<_>>(),
+        [(Reason::Rst as u8, 4)]
+    );
     assert_eq!(kernel.count(Counter::SkipAfterEnd), 999);
     kernel.assert_balanced();
 }
@@ -119,7 +122,10 @@ fn a_storm_of_resets_without_a_connection_is_one_flow_too() {
         kernel.xdp(&to_server(RST, i, 0).build());
     }
     let ended = ended(&mut kernel);
-    assert_eq!(ended.iter().map(|r| (r.header.reason, r.state.packets())).collect::<Vec<_>>(), [(Reason::Rst as u8, 2)]);
+    assert_eq!(
+        ended.iter().map(|r| (r.header.reason, r.state.packets())).collect::<Vec<_>>(),
+        [(Reason::Rst as u8, 2)]
+    );
     assert_eq!(kernel.count(Counter::SkipAfterEnd), 498);
     kernel.assert_balanced();
 }

@@ -42,8 +42,8 @@ fn tunnels() -> Vec<(&'static str, Vec<u8>, u16, FlowKey)> {
 
 #[test]
 fn the_flow_is_the_inner_one_when_asked_and_the_outer_one_else() {
-    for (what, frame, domain, outer) in tunnels() {
-        for asked in [true, false] {
+    for asked in [true, false] {
+        for (what, frame, domain, outer) in tunnels() {
             let mut kernel = Kernel::new();
             kernel.tunnels(asked);
             kernel.xdp(&frame);
@@ -87,7 +87,11 @@ fn what_can_not_be_read_inside_counts_in_the_outer_flow() {
     kernel.tunnels(true);
     let mut cut = inside();
     cut.truncate(30);
-    let no_vni = { let mut p = vxlan(9, &inside()); p[8] = 0; p };
+    let no_vni = {
+        let mut p = vxlan(9, &inside());
+        p[8] = 0;
+        p
+    };
     for payload in [vxlan(9, &cut), vxlan(9, &crate::packets::arp()), no_vni] {
         kernel.xdp(&ethernet(0, &plain(UDP, &payload)));
     }

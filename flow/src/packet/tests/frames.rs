@@ -43,9 +43,7 @@ impl Ip {
     /// As a fragment, its offset in units of eight bytes.
     pub(super) fn fragment(self, identification: u16, offset: u16, more: bool) -> Self {
         match self {
-            Self::V4 { options, .. } => {
-                Self::V4 { options, identification, fragment: u16::from(more) << 13 | offset }
-            }
+            Self::V4 { options, .. } => Self::V4 { options, identification, fragment: u16::from(more) << 13 | offset },
             Self::V6 { mut extensions } => {
                 let fragment = offset << 3 | u16::from(more);
                 extensions.push(Extension { kind: 44, length: 0, identification: identification.into(), fragment });
@@ -160,18 +158,23 @@ impl Made {
 }
 
 fn ip() -> impl Strategy<Value = Ip> {
-    let fragment = prop_oneof![4 => Just(0u16), 1 => Just(0x4000), 1 => Just(0x2000), 1 => any::<u16>().prop_map(|f| f & 0x7fff)];
-    let v4 = (0usize..=10, any::<u16>(), fragment)
-        .prop_map(|(options, identification, fragment)| Ip::V4 { options, identification, fragment });
-    let kind = prop::sample::select(vec![0u8, 43, 44, 51, 60, 135, 139, 140]);
-    let field = prop_oneof![3 => Just(0u16), 1 => Just(1), 1 => any::<u16>().prop_map(|f| f & !6)];
-    let extension = (kind, 0u8..4, any::<u32>(), field).prop_map(|(kind, length, identification, fragment)| Extension {
-        kind,
-        // Shorter ones are none (RFC 4302, 2.2).
-        length: if kind == 51 { length + 1 } else { length },
+    let fragment =
+        prop_oneof![4 => Just(0u16), 1 => Just(0x4000), 1 => Just(0x2000), 1 => any::<u16>().prop_map(|f| f & 0x7fff)];
+    let v4 = (0usize..=10, any::<u16>(), fragment).prop_map(|(options, identification, fragment)| Ip::V4 {
+        options,
         identification,
         fragment,
     });
+    let kind = prop::sample::select(vec![0u8, 43, 44, 51, 60, 135, 139, 140]);
+    let field = prop_oneof![3 => Just(0u16), 1 => Just(1), 1 => any::<u16>().prop_map(|f| f & !6)];
+    let extension =
+        (kind, 0u8..4, any::<u32>(), field).prop_map(|(kind, length, identification, fragment)| Extension {
+            kind,
+            // Shorter ones are none (RFC 4302, 2.2).
+            length: if kind == 51 { length + 1 } else { length },
+            identification,
+            fragment,
+        });
     let v6 = prop::collection::vec(extension, 0..=6).prop_map(|extensions| Ip::V6 { extensions });
     prop_oneof![v4, v6]
 }

@@ -77,11 +77,14 @@ fn wrap() -> impl Strategy<Value = Wrap> {
     let vni = 0u32..1 << 24;
     prop_oneof![
         Just(Wrap::IpInIp),
-        any::<(bool, bool, Option<u32>, bool)>()
-            .prop_map(|(bridged, checksum, key, sequence)| Wrap::Gre { bridged, checksum, key, sequence }),
+        any::<(bool, bool, Option<u32>, bool)>().prop_map(|(bridged, checksum, key, sequence)| Wrap::Gre {
+            bridged,
+            checksum,
+            key,
+            sequence
+        }),
         vni.clone().prop_map(|vni| Wrap::Vxlan { vni }),
-        (any::<bool>(), vni, 0usize..64)
-            .prop_map(|(bridged, vni, options)| Wrap::Geneve { bridged, vni, options }),
+        (any::<bool>(), vni, 0usize..64).prop_map(|(bridged, vni, options)| Wrap::Geneve { bridged, vni, options }),
     ]
 }
 

@@ -1,0 +1,98 @@
+//! Packets out of frames, where one frame alone does not say all: later fragments, and the inside of tunnels.
+
+use super::{Frame, LinkType};
+use ganglion_flow::Wire;
+use ganglion_flow::cursor::{self, Cursor};
+use ganglion_flow::fragments::{DatagramKey, DatagramSet, Outcome, SETS};
+use ganglion_flow::packet::{NotAFlow, Packet, Part};
+
+/// Not random, so that the same capture gives the same packets each time.
+const SEED: u64 = 0x6761_6e67_6c69_6f6e;
+
+/// How packets are read, and the datagrams under way: as many as the kernel keeps.
+pub struct Reading {
+    /// The flow of a tunnelled packet is the inner one.
+    pub inner: bool,
+    /// VLAN identifiers separate flows.
+    pub vlan_domain: bool,
+    /// Domain of what has none of its own.
+    pub domain: u16,
+    datagrams: Vec<DatagramSet>,
+    replaced: u64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        let datagrams = vec![DatagramSet::ZERO; SETS];
+        Self { inner: false, vlan_domain: false, domain: 0, datagrams, replaced: 0 }
+    }
+}
+
+impl Reading {
+    /// The packet in the frame that is counted, and its domain; as in the kernel. Fragments need their frames in order
+    /// of time, which is what they are told by.
+    ///
+    /// # Errors
+    /// Says why the frame belongs to no flow.
+    #[inline]
+    pub fn packet(&mut self, frame: &Frame<'_>) -> Result<(Packet, u16), NotAFlow> {
+        if frame.link == LinkType::Ethernet {
+            return self.read(frame.bytes, cursor::Frame::plain(frame.original_bytes), frame.time_ns);
+        }
+        let (bytes, plain) = frame.as_ethernet().ok_or(NotAFlow::NotIp)?;
+        self.read(&bytes, plain, frame.time_ns)
+    }
+
+    /// Datagrams forgotten for others although fragments of theirs could still come.
+    pub fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    #[inline(always)]
+    fn read<C: Cursor + ?Sized>(
+        &mut self,
+        bytes: &C,
+        frame: cursor::Frame,
+        time_ns: i64,
+    ) -> Result<(Packet, u16), NotAFlow> {
+        let mut packet = Packet::ZERO;
+        let network = packet.network(bytes, frame)?;
+        let read = packet.transport(bytes, frame, network);
+        let domain = if self.vlan_domain { packet.vlan } else { self.domain };
+        if network.part().is_whole() {
+            read?;
+            if self.inner
+                && let Some(inner) = packet.inner(bytes, frame, network, domain)
+            {
+                return self.fragment(inner.packet, inner.part, inner.domain, time_ns);
+            }
+            return Ok((packet, domain));
+        }
+        match read {
+            Ok(()) | Err(NotAFlow::Fragment) => self.fragment(packet, network.part(), domain, time_ns),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// The packet with its ports, whatever part of a datagram it is.
+    fn fragment(
+        &mut self,
+        mut packet: Packet,
+        part: Part,
+        domain: u16,
+        time_ns: i64,
+    ) -> Result<(Packet, u16), NotAFlow> {
+        if part.is_whole() {
+            return Ok((packet, domain));
+        }
+        let now_us = u64::try_from(time_ns / 1000).unwrap_or(0);
+        let index = DatagramKey::of(&packet, domain).hash(SEED) as usize & (SETS - 1);
+        let set = self.datagrams.get_mut(index).ok_or(NotAFlow::Fragment)?;
+        match set.fragment(&mut packet, part, domain, now_us) {
+            Outcome::Unknown => return Err(NotAFlow::Fragment),
+            Outcome::Replaced => self.replaced += 1,
+            Outcome::Known => {}
+        }
+        Ok((packet, domain))
+    }
+}
