@@ -21,14 +21,12 @@ pub struct Reading {
     replaced: u64,
 }
 
-impl Default for Reading {
-    fn default() -> Self {
-        let datagrams = vec![DatagramSet::ZERO; SETS];
-        Self { inner: false, vlan_domain: false, domain: 0, datagrams, replaced: 0 }
-    }
-}
-
 impl Reading {
+    /// Reads packets, and looks into tunnels where `inner` says so.
+    pub fn new(inner: bool) -> Self {
+        Self { inner, vlan_domain: false, domain: 0, datagrams: vec![DatagramSet::ZERO; SETS], replaced: 0 }
+    }
+
     /// The packet in the frame that is counted, and its domain; as in the kernel. Fragments need their frames in order
     /// of time, which is what they are told by.
     ///

@@ -7,6 +7,8 @@ use crate::key::Addr;
 use crate::packet::UDP;
 use crate::wire::Wire;
 
+mod oddities;
+
 fn packet(protocol: u8, flags: u8, payload_bytes: u32, seq: u32) -> Packet {
     Packet {
         src: Addr::v4(1),

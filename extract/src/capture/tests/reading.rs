@@ -22,7 +22,7 @@ fn ethernet(rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn later_fragments_get_the_ports_of_the_first_on_any_link() {
-    let mut reading = Reading::default();
+    let mut reading = Reading::new(false);
     assert_eq!(read(&mut reading, LinkType::RawIp, &part(7, 5), 0), Err(NotAFlow::Fragment));
     assert_eq!(read(&mut reading, LinkType::RawIp, &part(7, 0x2000), MS), Ok((4660, 8, 0)));
     assert_eq!(read(&mut reading, LinkType::RawIp, &part(7, 0x2002), 2 * MS), Ok((4660, 16, 0)));
@@ -42,7 +42,8 @@ fn a_tunnel_is_looked_into_when_asked() {
     ip.extend((16 + inner.len() as u16).to_be_bytes());
     ip.extend([0, 0, 8, 0, 0, 0, 1, 2, 3, 0]);
     ip.extend(&inner);
-    let mut reading = Reading { domain: 5, ..Reading::default() };
+    let mut reading = Reading::new(false);
+    reading.domain = 5;
     assert_eq!(read(&mut reading, LinkType::RawIp, &ip, 0), Ok((4789, 8 + inner.len() as u32, 5)));
     reading.inner = true;
     assert_eq!(read(&mut reading, LinkType::RawIp, &ip, 0), Ok((4660, 8, 0x0203)));

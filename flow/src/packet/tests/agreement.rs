@@ -1,4 +1,4 @@
-//! etherparse as second opinion.
+//! etherparse as second opinion. The tests of `extract/` take this file too, for real packets.
 
 use core::net::IpAddr;
 use std::vec::Vec;
@@ -6,8 +6,7 @@ use std::vec::Vec;
 use etherparse::{IpPayloadSlice, NetSlice, SlicedPacket, TransportSlice, VlanSlice};
 use proptest::prelude::*;
 
-use crate::cursor::Frame;
-use crate::packet::{Network, NotAFlow, Packet, SCTP, TCP, UDP};
+use super::{Frame, Network, NotAFlow, Packet, SCTP, TCP, UDP};
 
 /// Extension headers that etherparse takes for a transport protocol.
 const NOT_THEIRS: [u8; 3] = [135, 139, 140];
@@ -15,7 +14,7 @@ const NOT_THEIRS: [u8; 3] = [135, 139, 140];
 const AUTHENTICATION: u8 = 51;
 
 /// Whatever both take for a packet, they must read alike; what one refuses is each one's own rule.
-pub(super) fn assert_agrees(bytes: &[u8]) -> Result<(), TestCaseError> {
+pub(crate) fn assert_agrees(bytes: &[u8]) -> Result<(), TestCaseError> {
     let mut ours = Packet::ZERO;
     let frame = Frame::plain(bytes.len() as u32);
     let Ok(network) = ours.network(bytes, frame) else { return Ok(()) };
@@ -28,7 +27,7 @@ pub(super) fn assert_agrees(bytes: &[u8]) -> Result<(), TestCaseError> {
 }
 
 /// The network and the transport layer of a packet as both read them.
-pub(super) fn assert_same(
+pub(crate) fn assert_same(
     ours: &Packet,
     network: Network,
     read: Result<(), NotAFlow>,
