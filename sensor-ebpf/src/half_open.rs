@@ -71,6 +71,8 @@ fn note(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
     let known = flags & flag::SOURCES != 0 && sources::opened(passing);
     if flags & flag::NEW_FLOW_LIMITS != 0
         && passing.outbound == 0
+        // Rules on addresses go by the tunnel's ends.
+        && passing.tunnelled == 0
         && !known
         && rules::refuses_new_flow(passing, flags, count)
     {

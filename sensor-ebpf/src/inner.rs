@@ -105,6 +105,7 @@ fn look<C: Cursor>(bytes: &C, frame: Frame, passing: &mut Passing, at: usize, ex
         }
     }
     passing.file(domain);
+    passing.tunnelled = 1;
     if !exempt && setting!(flags) & flag::VERDICTS != 0 && rules::ganglion_verdict(passing) == rules::DROP {
         return DROP;
     }

@@ -37,7 +37,8 @@ pub struct Passing {
     pub outbound: u8,
     /// A [`Hook`].
     pub hook: u8,
-    pub zero: u8,
+    /// 1 when the packet came out of a tunnel.
+    pub tunnelled: u8,
     /// The key's.
     pub tag: u32,
     pub tick: rules::Tick,
@@ -99,6 +100,7 @@ pub fn decide<C: Cursor + Inside>(bytes: &C, frame: Frame, direction: Direction,
     passing.file(domain);
     passing.outbound = (direction == Direction::Out) as u8;
     passing.hook = hook as u8;
+    passing.tunnelled = 0;
     let judged = if asks { rules::ganglion_judge(passing) } else { rules::PASS };
     if judged == rules::DROP {
         return Decision::Drop;

@@ -1,6 +1,6 @@
 //! Packets in tunnels, when asked: the flow is the inner one, rules on addresses go by the outer ones.
 
-use ganglion_flow::rules::{Action, Rule};
+use ganglion_flow::rules::{Action, NewFlowLimit, Rule};
 use ganglion_flow::settings::flag;
 use ganglion_flow::{Addr, Counter, FlowKey, Wire};
 use std::net::IpAddr;
@@ -191,4 +191,19 @@ fn a_verdict_hits_the_tunnel_itself() {
     kernel.tunnels(true);
     kernel.verdict(outer(UDP, (50_000, 4789)), rule());
     assert_eq!(kernel.xdp(&ethernet(0, &plain(UDP, &vxlan(9, &inside())))), XDP_DROP);
+}
+
+#[test]
+fn limits_on_new_flows_do_not_hold_inside() {
+    for limited in [B, SERVER] {
+        let mut kernel = Kernel::new();
+        kernel.tunnels(true);
+        kernel.limit_new_flows(addr(limited), NewFlowLimit { expires_ns: u64::MAX, slot: 6, limit: 1 });
+        for port in 0..50 {
+            let inner = udp(A, B, port, 53, 30);
+            assert_eq!(kernel.xdp(&ethernet(0, &plain(UDP, &vxlan(9, &inner)))), XDP_PASS);
+        }
+        assert_eq!(kernel.count(Counter::DropNewFlow), 0);
+        kernel.assert_balanced();
+    }
 }
