@@ -13,16 +13,15 @@ use crate::maps::setting;
 use crate::path::Passing;
 use crate::{context, fragments, memory, rules};
 
-/// No tunnel, or nothing in it that could be read: the outer flow counts.
-pub const OUTER: u32 = 0;
-/// The packet is the inner one now, and so is the key.
-pub const INNER: u32 = 1;
+/// The packet under way is the one that counts: the inner one now, or the outer one where there is no tunnel, or nothing
+/// in it that could be read.
+pub const COUNTED: u32 = 0;
 /// A verdict drops the inner flow.
-pub const DROP: u32 = 2;
+pub const DROP: u32 = 1;
 /// The inner packet is a later fragment of an unknown datagram.
-pub const FRAGMENT: u32 = 3;
+pub const FRAGMENT: u32 = 2;
 /// The inner packet is a fragment, and others held the table of those too long.
-pub const BUSY: u32 = 4;
+pub const BUSY: u32 = 3;
 
 /// Largest offset of an outer transport header: two tags, IPv6 and all extension headers a host would send.
 const FARTHEST: usize = 1023;
@@ -54,7 +53,7 @@ impl Inside for AtTc {
 #[inline(never)]
 extern "C" fn ganglion_inner_xdp(ctx: *mut xdp_md, passing: *mut Passing, at: u64, exempt: u64) -> u32 {
     if passing.is_null() {
-        return OUTER;
+        return COUNTED;
     }
     let (bytes, frame) = context::xdp(&XdpContext::new(ctx));
     // SAFETY: the caller's packet; the verifier proved the pointer.
@@ -66,7 +65,7 @@ extern "C" fn ganglion_inner_xdp(ctx: *mut xdp_md, passing: *mut Passing, at: u6
 #[inline(never)]
 extern "C" fn ganglion_inner_skb(ctx: *mut __sk_buff, passing: *mut Passing, at: u64, exempt: u64) -> u32 {
     if passing.is_null() {
-        return OUTER;
+        return COUNTED;
     }
     let (bytes, frame) = context::skb_deep(&TcContext::new(ctx));
     // SAFETY: as above.
@@ -76,22 +75,22 @@ extern "C" fn ganglion_inner_skb(ctx: *mut __sk_buff, passing: *mut Passing, at:
 #[inline(always)]
 fn look<C: Cursor>(bytes: &C, frame: Frame, passing: &mut Passing, at: usize, exempt: bool) -> u32 {
     let Some(count) = Count::get() else {
-        return OUTER;
+        return COUNTED;
     };
     if at > FARTHEST {
-        return OUTER;
+        return COUNTED;
     }
     let Some(tunnel) = passing.packet.tunnel(bytes, at) else {
-        return OUTER;
+        return COUNTED;
     };
     let end = passing.packet.end(at);
     let Ok(network) = passing.inner.inside(bytes, frame, end, tunnel) else {
-        return OUTER;
+        return COUNTED;
     };
     let part = network.part();
     match passing.inner.transport(bytes, frame, network) {
         Ok(()) | Err(NotAFlow::Fragment) => {}
-        Err(_) => return OUTER,
+        Err(_) => return COUNTED,
     }
     // The headers of merged packets inside were on the wire too.
     count.add(Counter::SeenBytes, passing.inner.wire_bytes.saturating_sub(passing.packet.wire_bytes) as u64);
@@ -110,5 +109,5 @@ fn look<C: Cursor>(bytes: &C, frame: Frame, passing: &mut Passing, at: usize, ex
         return DROP;
     }
     count.add(Counter::Inner, passing.packet.segments as u64);
-    INNER
+    COUNTED
 }

@@ -47,6 +47,14 @@ pub struct Passing {
 }
 
 impl Passing {
+    /// Sets where the packet was met.
+    #[inline(always)]
+    fn meet(&mut self, direction: Direction, hook: Hook) {
+        self.outbound = (direction == Direction::Out) as u8;
+        self.hook = hook as u8;
+        self.tunnelled = 0;
+    }
+
     /// Sets the flow that the packet belongs to.
     #[inline(always)]
     pub fn file(&mut self, domain: u16) {
@@ -77,48 +85,70 @@ pub fn decide<C: Cursor + Inside>(bytes: &C, frame: Frame, direction: Direction,
         Ok(network) => network,
         Err(why) => return pass_as(count, why.into(), frame),
     };
-    let mut asks = flags & flag::VERDICTS != 0;
-    if flags & flag::ANY_BLOCK != 0 {
-        let remote = if direction == Direction::Out { &passing.packet.dst } else { &passing.packet.src };
-        match rules::address(remote, flags, frame.segments, frame.len, &mut passing.tick, count) {
-            rules::DROP => return Decision::Drop,
-            rules::ASK => asks = true,
-            _ => {}
-        }
+    let by_address = judge_address(passing, direction, flags, frame, count);
+    if by_address == rules::DROP {
+        return Decision::Drop;
     }
     let domain = if flags & flag::VLAN_DOMAIN != 0 { passing.packet.vlan } else { setting!(domain) as u16 };
     let part = network.part();
     let read = passing.packet.transport(bytes, frame, network);
-    if !part.is_whole() || read.is_err() {
-        match datagram(passing, part, domain, read) {
-            Ok(()) => {}
-            Err(counter) => return pass_as(count, counter, frame),
-        }
+    if (!part.is_whole() || read.is_err())
+        && let Err(why) = datagram(passing, part, domain, read)
+    {
+        return pass_as(count, why, frame);
     }
     // The headers of merged packets were on the wire too.
     count.add(Counter::SeenBytes, (passing.packet.wire_bytes - frame.len) as u64);
     passing.file(domain);
-    passing.outbound = (direction == Direction::Out) as u8;
-    passing.hook = hook as u8;
-    passing.tunnelled = 0;
+    passing.meet(direction, hook);
+    let asks = by_address == rules::ASK || flags & flag::VERDICTS != 0;
     let judged = if asks { rules::ganglion_judge(passing) } else { rules::PASS };
     if judged == rules::DROP {
         return Decision::Drop;
     }
     if direction == Direction::Out && setting!(role) != InterfaceRole::Host as u32 {
-        count.add(Counter::SkipRole, passing.packet.segments as u64);
-        return Decision::Pass;
+        return pass_as(count, Counter::SkipRole, frame);
     }
-    if flags & flag::INNER != 0 && part.is_whole() && passing.packet.may_be_tunnel() {
-        match bytes.look(passing, network.at(), judged == rules::EXEMPT) {
-            inner::DROP => return Decision::Drop,
-            inner::FRAGMENT => return pass_as(count, Counter::Fragment, frame),
-            inner::BUSY => return pass_as(count, Counter::SkipLock, frame),
-            _ => {}
-        }
+    if flags & flag::INNER != 0
+        && part.is_whole()
+        && let Some(decision) = in_tunnel(bytes, frame, passing, network.at(), judged == rules::EXEMPT, count)
+    {
+        return decision;
     }
     passing.now_us = export::now_us();
     count_in_flow(passing, count)
+}
+
+/// What the rules on addresses say: [`rules::PASS`], [`rules::DROP`], or [`rules::ASK`] where the ports decide.
+#[inline(always)]
+fn judge_address(passing: &mut Passing, direction: Direction, flags: u64, frame: Frame, count: Count) -> u32 {
+    if flags & flag::ANY_BLOCK == 0 {
+        return rules::PASS;
+    }
+    let remote = if direction == Direction::Out { &passing.packet.dst } else { &passing.packet.src };
+    rules::address(remote, flags, frame.segments, frame.len, &mut passing.tick, count)
+}
+
+/// Puts the packet in a tunnel in the place of the one around it, where there is such a one. A decision where it belongs
+/// to no flow.
+#[inline(always)]
+fn in_tunnel<I: Inside>(
+    bytes: &I,
+    frame: Frame,
+    passing: &mut Passing,
+    at: usize,
+    exempt: bool,
+    count: Count,
+) -> Option<Decision> {
+    if !passing.packet.may_be_tunnel() {
+        return None;
+    }
+    match bytes.look(passing, at, exempt) {
+        inner::COUNTED => None,
+        inner::DROP => Some(Decision::Drop),
+        inner::BUSY => Some(pass_as(count, Counter::SkipLock, frame)),
+        _ => Some(pass_as(count, Counter::Fragment, frame)),
+    }
 }
 
 /// Sees to what is not a whole datagram: a fragment's flow, or why there is none.
