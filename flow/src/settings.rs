@@ -38,6 +38,8 @@ pub mod flag {
     pub const VLAN_DOMAIN: u64 = 1 << 9;
     /// The flow of a tunnelled packet is the inner one.
     pub const INNER: u64 = 1 << 10;
+    /// What is configured, beside what the tables hold.
+    pub const CONFIGURED: u64 = ENFORCE | SOURCES | VLAN_DOMAIN | INNER;
     /// Any allow rule exists.
     pub const ANY_ALLOW: u64 = ALLOW_NETS | ALLOW_SERVICES | ALLOW_FLOWS;
     /// Any rule against an address exists.

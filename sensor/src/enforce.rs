@@ -321,7 +321,7 @@ impl<M: RuleMaps> Enforcer<M> {
     }
 
     fn flags(&self) -> u64 {
-        self.settings.flags & (flag::ENFORCE | flag::SOURCES | flag::VLAN_DOMAIN) | self.present.flags()
+        self.settings.flags & flag::CONFIGURED | self.present.flags()
     }
 
     fn write_settings(&mut self) -> Result<(), MapError> {

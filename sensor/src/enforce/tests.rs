@@ -100,6 +100,18 @@ fn flags(enforcer: &Enforcer<Fake>) -> u64 {
 }
 
 #[test]
+fn what_is_configured_stays_whatever_rules_come_and_go() {
+    let settings = Settings { flags: flag::CONFIGURED, ..Settings::new(1, 1, 0) };
+    let mut e = Enforcer::restore(Fake::default(), settings, 8).unwrap();
+    assert_eq!(flags(&e), flag::CONFIGURED);
+    let block = request("198.18.0.5", 60_000, Author::Verdict);
+    e.apply(block.clone()).unwrap();
+    assert_eq!(flags(&e), flag::CONFIGURED | flag::BLOCKS);
+    e.remove(&block.target).unwrap();
+    assert_eq!(flags(&e), flag::CONFIGURED);
+}
+
+#[test]
 fn the_flag_follows_the_entries() {
     let mut e = enforcer(8);
     assert_eq!(flags(&e) & flag::BLOCKS, 0);

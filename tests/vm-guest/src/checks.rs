@@ -36,6 +36,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("the verifier is far from its bound", verifier),
     ("packets are counted", counting),
     ("egress is counted", egress),
+    ("fragments find their flow", fragments),
+    ("extension headers and tunnels are read", headers),
     ("a block drops", block),
     ("a block expires", expiry),
     ("records reach the recording", records),
@@ -59,6 +61,7 @@ impl Scene {
             record: Some(recording.clone()),
             metrics: None,
             detach_on_exit: true,
+            inner: true,
             tables: Tables {
                 flows: 1024,
                 half_open_sets: 256,
@@ -124,6 +127,30 @@ fn egress(scene: &mut Scene) -> Result<()> {
     }
     let seen = scene.agent.counter("seen")? - before;
     ensure!(seen >= 5, "{seen} of 5 outgoing packets seen");
+    Ok(())
+}
+
+fn fragments(scene: &mut Scene) -> Result<()> {
+    let wire = Wire::new(&scene.pair.far, &scene.pair.near)?;
+    let before = scene.agent.counter("fragment")?;
+    wire.fragments(FRIEND, 1, true)?;
+    ensure!(scene.agent.counter("fragment")? == before, "the later fragment of a datagram found no flow");
+    wire.fragments(FRIEND, 2, false)?;
+    ensure!(scene.agent.counter("fragment")? == before + 1, "a fragment without a first one found a flow");
+    Ok(())
+}
+
+fn headers(scene: &mut Scene) -> Result<()> {
+    let wire = Wire::new(&scene.pair.far, &scene.pair.near)?;
+    let unread = |scene: &mut Scene| -> Result<u64> {
+        let counters = scene.agent.status()?.counters;
+        Ok(["truncated", "malformed", "too_many_headers"].iter().filter_map(|name| counters.get(*name)).sum())
+    };
+    let (before, inner) = (unread(scene)?, scene.agent.counter("inner")?);
+    wire.extensions()?;
+    ensure!(unread(scene)? == before, "IPv6 extension headers are not read");
+    wire.vxlan(FRIEND)?;
+    ensure!(scene.agent.counter("inner")? == inner + 1, "the packet in VXLAN is not read");
     Ok(())
 }
 

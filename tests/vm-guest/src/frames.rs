@@ -40,7 +40,42 @@ impl Wire {
 
     /// Sends a UDP datagram from `source`.
     pub(crate) fn udp(&self, source: Ipv4Addr, port: u16, to: (Ipv4Addr, u16)) -> Result<()> {
-        let frame = udp_frame(self.receiver, (source, port), to);
+        let segment = udp_segment(port, to.1, &[0x55; 18]);
+        self.send(&ipv4_frame(self.receiver, (source, to.0), (0, 0), &segment))
+    }
+
+    /// Sends a datagram from `source` in two fragments; where `first` says so, the first one too.
+    pub(crate) fn fragments(&self, source: Ipv4Addr, identification: u16, first: bool) -> Result<()> {
+        // Nobody listens there.
+        let segment = udp_segment(4000, PORT + 1, &[0x55; 24]);
+        let ends = (source, SERVER);
+        if first {
+            self.send(&ipv4_frame(self.receiver, ends, (identification, 0x2000), &segment[..16]))?;
+        }
+        self.send(&ipv4_frame(self.receiver, ends, (identification, 2), &segment[16..]))
+    }
+
+    /// Sends a datagram from `source` in VXLAN network 7.
+    pub(crate) fn vxlan(&self, source: Ipv4Addr) -> Result<()> {
+        let inner = ipv4_frame(self.receiver, (source, SERVER), (0, 0), &udp_segment(4000, PORT, &[0x55; 18]));
+        let segment = udp_segment(50_000, 4789, &[&[8, 0, 0, 0, 0, 0, 7, 0], &inner[..]].concat());
+        self.send(&ipv4_frame(self.receiver, (source, SERVER), (0, 0), &segment))
+    }
+
+    /// Sends an IPv6 datagram behind three extension headers.
+    pub(crate) fn extensions(&self) -> Result<()> {
+        let segment = udp_segment(4000, PORT, &[0x55; 18]);
+        // Options of a hop, options of the destination, a route: each says what comes next.
+        let headers = [[60, 0, 1, 4, 0, 0, 0, 0], [43, 0, 1, 4, 0, 0, 0, 0], [17, 0, 0, 0, 0, 0, 0, 0]].concat();
+        let mut frame = [self.receiver.as_slice(), &[2, 0, 0, 0, 0, 9], &[0x86, 0xdd]].concat();
+        frame.extend([0x60, 0, 0, 0, 0, (headers.len() + segment.len()) as u8, 0, 64]);
+        for host in [1, 2] {
+            frame.extend([0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host]);
+        }
+        self.send(&[frame, headers, segment].concat())
+    }
+
+    fn send(&self, frame: &[u8]) -> Result<()> {
         let address = (&raw const self.to).cast();
         let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         // SAFETY: frame and address live through the call, and their lengths are right.
@@ -57,25 +92,25 @@ fn hardware_address(interface: &str) -> Result<[u8; 6]> {
     bytes?.try_into().ok().context("a hardware address has six bytes")
 }
 
-fn udp_frame(receiver: [u8; 6], from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
-    let payload = [0x55; 18];
-    let (udp, total) = (8 + payload.len() as u16, 28 + payload.len() as u16);
+fn udp_segment(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+    // A checksum of 0 means: none.
+    let mut segment = [from, to, 8 + payload.len() as u16, 0].map(u16::to_be_bytes).concat();
+    segment.extend(payload);
+    segment
+}
+
+/// A UDP segment or, by identification and fragment field, a part of one.
+fn ipv4_frame(receiver: [u8; 6], ends: (Ipv4Addr, Ipv4Addr), fragment: (u16, u16), segment: &[u8]) -> Vec<u8> {
     let mut ip = vec![0x45, 0];
-    ip.extend(total.to_be_bytes());
-    ip.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-    ip.extend(from.0.octets());
-    ip.extend(to.0.octets());
+    for half in [20 + segment.len() as u16, fragment.0, fragment.1] {
+        ip.extend(half.to_be_bytes());
+    }
+    ip.extend([64, 17, 0, 0]);
+    ip.extend([ends.0.octets(), ends.1.octets()].concat());
     let sum: u32 = ip.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
     let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
     ip[10..12].copy_from_slice(&checksum.to_be_bytes());
-    let mut frame = [receiver.as_slice(), &[2, 0, 0, 0, 0, 9], &[8, 0]].concat();
-    frame.extend(ip);
-    // A UDP checksum of 0 means: none.
-    for half in [from.1, to.1, udp, 0] {
-        frame.extend(half.to_be_bytes());
-    }
-    frame.extend(payload);
-    frame
+    [receiver.as_slice(), &[2, 0, 0, 0, 0, 9], &[8, 0], &ip, segment].concat()
 }
 
 /// A socket of the machine's own stack.
