@@ -186,6 +186,8 @@ mod tests {
             Counter::SourcesReplaced,
             Counter::SourcesSkipped,
             Counter::Allowed,
+            Counter::FragmentsReplaced,
+            Counter::Inner,
         ];
         for counter in Counter::ALL {
             let places = usize::from(PACKET_FATES.contains(counter)) + usize::from(others.contains(counter));
