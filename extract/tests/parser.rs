@@ -1,5 +1,5 @@
 //! The parser against etherparse on packets of real captures, as they are and mutated.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
