@@ -12,12 +12,17 @@ use crate::{memory, sources};
 
 const FLOW_WORDS: usize = size_of::<FlowState>() / 8;
 
-/// Counts the packet in the flow at `flow`. Proved once by the verifier.
+/// The packet was counted, in the flow or as skipped.
+pub const COUNTED: u32 = 0;
+/// The entry is about to be deleted, or another flow's by now: the packet is still to be counted.
+pub const CLOSING: u32 = 1;
+
+/// Counts the packet in the flow at `flow`: [`COUNTED`] or [`CLOSING`]. Proved once by the verifier.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn ganglion_update(flow: *mut FlowState, passing: *const Passing) -> u32 {
     if flow.is_null() || passing.is_null() {
-        return 0;
+        return COUNTED;
     }
     // SAFETY: the caller's packet; the verifier proved the pointer.
     let passing = unsafe { &*passing };
@@ -29,9 +34,9 @@ pub extern "C" fn ganglion_update(flow: *mut FlowState, passing: *const Passing)
             drop(guard);
         }
         Err(Refused::Busy) => skip(passing, Counter::SkipLock),
-        Err(Refused::Foreign) => skip(passing, Counter::SkipClosing),
+        Err(Refused::Foreign) => return CLOSING,
     }
-    0
+    COUNTED
 }
 
 /// Counts the packet as in no flow.

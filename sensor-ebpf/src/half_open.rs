@@ -3,10 +3,10 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
 use ganglion_flow::settings::flag;
-use ganglion_flow::{Counter, FlowState};
+use ganglion_flow::Counter;
 
 use crate::counters::Count;
-use crate::lock::{UNTAGGED, try_lock};
+use crate::lock::{Guard, UNTAGGED, carries, taken, try_lock};
 use crate::maps::{FLOWS, HALF_OPEN, NEW_FLOW, setting};
 use crate::path::Passing;
 use crate::{rules, sources};
@@ -61,7 +61,8 @@ pub extern "C" fn ganglion_half_open(passing: *const Passing) -> u32 {
 fn is_promoted(passing: &Passing) -> bool {
     // On the stack: before 6.3 a key may not lie in a function's argument.
     let key = passing.key;
-    FLOWS.get_ptr_mut(&key).is_some()
+    // SAFETY: a live map value. One that is being deleted carries nobody's tag: its flow is over.
+    FLOWS.get_ptr_mut(&key).is_some_and(|flow| unsafe { carries(flow.cast(), passing.tag) })
 }
 
 /// Remembers the packet, unless a limit refuses it; what was remembered here is counted and folded.
@@ -130,26 +131,27 @@ fn promote(passing: &Passing, slot: &mut HalfOpen, count: Count) -> u32 {
     let key = passing.key;
     // SAFETY: this CPU's slot for this hook, which does not preempt itself.
     let template = unsafe { &mut *template };
-    template.lock = passing.tag;
+    // Nobody counts in the entry before this CPU has opened it, not even one that held its address before.
+    template.lock = taken(passing.tag);
     let inserted = FLOWS.insert(&key, template, BPF_NOEXIST as u64).is_ok();
     let Some(flow) = FLOWS.get_ptr_mut(&key) else {
         count.add(Counter::SkipFull, passing.packet.segments as u64);
         return NOTED;
     };
-    let mut opened = false;
-    if inserted && let Ok(guard) = try_lock(flow.cast(), passing.tag) {
-        // SAFETY: the lock is held.
-        let state: &mut FlowState = unsafe { &mut *flow };
-        if state.first_us == 0 {
-            slot.open(state);
-            opened = true;
-        }
+    if inserted {
+        // SAFETY: inserted with its lock taken, and not released since.
+        let (guard, state) = unsafe { (Guard::inserted(flow.cast(), passing.tag), &mut *flow) };
+        slot.open(state);
         drop(guard);
         count.one(Counter::FlowsOpened);
-    }
-    if !opened {
+    // SAFETY: a live map value.
+    } else if unsafe { carries(flow.cast(), passing.tag) } {
         // Another CPU's packet opened the entry first.
         count.add(Counter::SkipLock, slot.segments as u64);
+    } else {
+        // The flow before is between its export and its deletion: the first packet waits on.
+        count.add(Counter::SkipClosing, passing.packet.segments as u64);
+        return NOTED;
     }
     slot.seen_us = 0;
     PROMOTED

@@ -49,7 +49,32 @@ pub fn try_lock(word: *mut u32, tag: u32) -> Result<Guard, Refused> {
     Err(Refused::Busy)
 }
 
+/// The word of a value that is inserted with its lock taken.
+#[inline(always)]
+pub fn taken(tag: u32) -> u32 {
+    tag | TAKEN
+}
+
+/// Whether the value whose word lies at `word` carries `tag`, locked or not.
+///
+/// # Safety
+/// `word` is the first, aligned word of a live map value.
+#[inline(always)]
+pub unsafe fn carries(word: *const u32, tag: u32) -> bool {
+    // SAFETY: the caller vouches; volatile, because other CPUs write it.
+    unsafe { word.read_volatile() & !TAKEN == tag }
+}
+
 impl Guard {
+    /// The lock of a value that this CPU inserted with [`taken`].
+    ///
+    /// # Safety
+    /// `word` is the first, aligned word of that value, and nobody released it since.
+    #[inline(always)]
+    pub unsafe fn inserted(word: *mut u32, tag: u32) -> Self {
+        Self { word, tag }
+    }
+
     /// Leaves the lock so that nobody takes it any more: for a value that is to be deleted.
     #[inline(always)]
     pub fn bury(self) {

@@ -177,15 +177,20 @@ fn pass_as(count: Count, why: Counter, frame: Frame) -> Decision {
 
 #[inline(always)]
 fn count_in_flow(passing: &mut Passing, count: Count) -> Decision {
-    if let Some(flow) = FLOWS.get_ptr_mut(&passing.key) {
-        flows::ganglion_update(flow, passing);
+    if let Some(flow) = FLOWS.get_ptr_mut(&passing.key)
+        && flows::ganglion_update(flow, passing) == flows::COUNTED
+    {
         return Decision::Pass;
     }
+    // No flow, or one between its export and its deletion: the packet begins the next.
     let outcome = half_open::ganglion_half_open(passing);
     if outcome == half_open::PROMOTED {
-        match FLOWS.get_ptr_mut(&passing.key) {
-            Some(flow) => drop(flows::ganglion_update(flow, passing)),
-            None => count.add(Counter::SkipFull, passing.packet.segments as u64),
+        let counted = match FLOWS.get_ptr_mut(&passing.key) {
+            Some(flow) => flows::ganglion_update(flow, passing),
+            None => flows::CLOSING,
+        };
+        if counted == flows::CLOSING {
+            count.add(Counter::SkipClosing, passing.packet.segments as u64);
         }
     }
     if outcome == half_open::REFUSED { Decision::Drop } else { Decision::Pass }

@@ -96,12 +96,8 @@ impl Kernel {
     pub(crate) fn xdp_on_two_cpus(&self, packets: [&[u8]; 2], repeat: u32) {
         let program: &Xdp = self.ebpf.program("ganglion_ingress").unwrap().try_into().unwrap();
         std::thread::scope(|scope| {
-            for (cpu, data_in) in packets.into_iter().enumerate() {
-                scope.spawn(move || {
-                    stay_on(cpu);
-                    let options = TestRunOptions { data_in: Some(data_in), repeat, ..Default::default() };
-                    program.test_run(options).expect("TEST_RUN");
-                });
+            for (cpu, packet) in packets.into_iter().enumerate() {
+                scope.spawn(move || fire(program, cpu, packet, repeat));
             }
         });
     }
@@ -274,21 +270,54 @@ impl Kernel {
 
     /// Runs both sweeps to their end.
     pub(crate) fn sweep(&mut self) {
-        self.iterate("ganglion_sweep_flows", "FLOWS");
-        self.iterate("ganglion_sweep_half_open", "HALF_OPEN");
+        self.sweeps().iter().for_each(walk);
     }
 
-    fn iterate(&mut self, program: &str, map: &str) {
-        let map_fd = match self.ebpf.map(map).unwrap() {
-            aya::maps::Map::HashMap(data) | aya::maps::Map::Array(data) => data.fd().as_fd().as_raw_fd(),
-            other => panic!("{map} is {other:?}"),
-        };
-        let iter: &mut Iter = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
-        let link = iter_link(iter.fd().unwrap().as_fd().as_raw_fd(), map_fd);
-        let mut file = std::fs::File::from(iter_create(link.as_raw_fd()));
-        let mut sink = Vec::new();
-        file.read_to_end(&mut sink).expect("the walk ends");
+    /// Runs the XDP program `times` times on each packet, each on a CPU. Meanwhile one sweep follows the other on the
+    /// last CPU, and records are taken out. Records and the number of sweeps are returned.
+    pub(crate) fn xdp_under_sweeps(&mut self, packets: &[&[u8]], times: u32) -> (Vec<Record>, u32) {
+        let (sweeps, mut records, mut done) = (self.sweeps(), Vec::new(), 0);
+        let Self { ebpf, records: ring, .. } = self;
+        let program: &Xdp = ebpf.program("ganglion_ingress").unwrap().try_into().unwrap();
+        std::thread::scope(|scope| {
+            let cpus = packets.iter().copied().enumerate();
+            let fire = |(cpu, packet)| scope.spawn(move || fire(program, cpu, packet, times));
+            let threads: Vec<_> = cpus.map(fire).collect();
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                sweeps.iter().for_each(walk);
+                done += 1;
+                while let Some(item) = ring.next() {
+                    records.push(Record::decode(&item).expect("a well-formed record"));
+                }
+            }
+        });
+        records.extend(self.records());
+        (records, done)
     }
+
+    /// Both sweeps, tied to their maps.
+    fn sweeps(&mut self) -> [OwnedFd; 2] {
+        [("ganglion_sweep_flows", "FLOWS"), ("ganglion_sweep_half_open", "HALF_OPEN")].map(|(program, map)| {
+            let map_fd = match self.ebpf.map(map).unwrap() {
+                aya::maps::Map::HashMap(data) | aya::maps::Map::Array(data) => data.fd().as_fd().as_raw_fd(),
+                other => panic!("{map} is {other:?}"),
+            };
+            let iter: &mut Iter = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
+            iter_link(iter.fd().unwrap().as_fd().as_raw_fd(), map_fd)
+        })
+    }
+}
+
+/// One walk of a sweep.
+fn walk(link: &OwnedFd) {
+    let mut file = std::fs::File::from(iter_create(link.as_raw_fd()));
+    let mut sink = Vec::new();
+    file.read_to_end(&mut sink).expect("the walk ends");
+}
+
+fn fire(program: &Xdp, cpu: usize, packet: &[u8], repeat: u32) {
+    stay_on(cpu);
+    program.test_run(TestRunOptions { data_in: Some(packet), repeat, ..Default::default() }).expect("TEST_RUN");
 }
 
 /// Binds this thread to a CPU, where there is such a one.

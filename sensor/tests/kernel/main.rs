@@ -8,6 +8,7 @@ mod cut;
 mod fragments;
 mod frames;
 mod harness;
+mod life;
 mod lifecycle;
 mod mirror;
 mod packets;

@@ -1,0 +1,50 @@
+//! Flows whose life is decided on two CPUs at once: packets meet sweeps that end their very flows, and each other.
+
+use ganglion_flow::record::Record;
+use ganglion_flow::{Counter, Reason};
+
+use crate::harness::Kernel;
+use crate::packets::{CLIENT, SERVER, udp};
+
+/// Flows that ended, and the packets in their records.
+fn ended(records: &[Record]) -> (u64, u64) {
+    let ends = records.iter().filter_map(|record| match record {
+        Record::Flow(flow) if flow.header.reason != Reason::Early as u8 => Some(flow.state.packets()),
+        _ => None,
+    });
+    ends.fold((0, 0), |(flows, packets), more| (flows + 1, packets + more))
+}
+
+/// Sends `packets`, each `times` times on a CPU, while every flow is overdue whenever the sweep looks. What the sweep
+/// exports and what is left is everything that came, less what is counted as skipped.
+fn under_sweeps(packets: &[&[u8]], times: u32) {
+    let mut kernel = Kernel::new();
+    kernel.set(|s| (s.idle_us, s.half_open_us, s.linger_us) = (0, 0, 0));
+    let (records, sweeps) = kernel.xdp_under_sweeps(packets, times);
+    let (flows, exported) = ended(&records);
+    let count = |counter| kernel.count(counter);
+    println!(
+        "{} packets on {} CPUs under {sweeps} sweeps: {flows} flows ended with {exported} packets, {} packets live, \
+         {} skipped at the lock, {} between export and deletion",
+        count(Counter::Seen),
+        packets.len(),
+        kernel.live_packets(),
+        count(Counter::SkipLock),
+        count(Counter::SkipClosing),
+    );
+    assert_eq!(count(Counter::Seen), packets.len() as u64 * u64::from(times));
+    assert!(flows > 20, "too few flows met a sweep");
+    assert_eq!((flows, exported), (count(Counter::FlowsEnded), count(Counter::Exported)));
+    assert_eq!(count(Counter::ExportLost), 0, "the ring was emptied in time");
+    kernel.assert_balanced();
+}
+
+#[test]
+fn a_sweep_that_ends_a_busy_flow_loses_no_packet() {
+    under_sweeps(&[&udp(CLIENT, SERVER, 40000, 53, 10)], 2_000_000);
+}
+
+#[test]
+fn two_cpus_and_a_sweep_on_one_flow_lose_no_packet_in_silence() {
+    under_sweeps(&[&udp(CLIENT, SERVER, 40000, 53, 10), &udp(SERVER, CLIENT, 53, 40000, 20)], 1_000_000);
+}
