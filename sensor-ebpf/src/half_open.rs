@@ -1,9 +1,9 @@
 //! Flows of one packet: remembered, promoted by their second packet, or overwritten and counted.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
+use ganglion_flow::Counter;
 use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
 use ganglion_flow::settings::flag;
-use ganglion_flow::Counter;
 
 use crate::counters::Count;
 use crate::lock::{Guard, UNTAGGED, carries, taken, try_lock};
