@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use aya::maps::{MapData, RingBuf};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ganglion_flow::Wire;
 use ganglion_flow::record::{self, FlowRecord};
 use nix::errno::Errno;
@@ -128,12 +128,16 @@ pub(crate) struct Drain {
 
 /// Records on their way into a batch.
 struct Pending {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     count: u32,
     first_ns: u64,
 }
 
 impl Pending {
+    fn new() -> Self {
+        Self { buffer: Vec::with_capacity(BATCH_BYTES), count: 0, first_ns: 0 }
+    }
+
     fn push(&mut self, record: &[u8]) {
         if self.count == 0 {
             self.first_ns = clock::boot_ns();
@@ -146,16 +150,16 @@ impl Pending {
         if self.count == 0 {
             return;
         }
-        let records = self.buffer.split().freeze();
+        // A copy of its own size: small batches that wait would each hold on to the room of a large one.
+        let records = Bytes::copy_from_slice(&self.buffer);
+        self.buffer.clear();
         outlets.hand_over(Batch { records, count: std::mem::take(&mut self.count), drained_boot_ns: self.first_ns });
-        self.buffer.reserve(BATCH_BYTES);
     }
 }
 
 impl Drain {
     pub(crate) fn new(ring: RingBuf<MapData>, outlets: Outlets) -> Self {
-        let buffer = BytesMut::with_capacity(4 * BATCH_BYTES);
-        Self { ring, outlets, pending: Pending { buffer, count: 0, first_ns: 0 } }
+        Self { ring, outlets, pending: Pending::new() }
     }
 
     /// Drains until told to stop, then what is left.
@@ -199,4 +203,25 @@ impl Drain {
 pub(crate) fn is_record(bytes: &[u8]) -> bool {
     let [kind, version, ..] = bytes else { return false };
     *version == record::VERSION && record_len(*kind) == Some(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_takes_no_more_memory_than_its_records() {
+        let (queue, mut batches) = Queue::new(1_000);
+        let outlets = Outlets { brain: Some(queue), disk: None, ledger: Arc::new(Ledger::private()) };
+        let mut pending = Pending::new();
+        for _ in 0..1_000 {
+            pending.push(&[1; FlowRecord::LEN]);
+            pending.flush(&outlets);
+        }
+        let mut held = 0;
+        while let Ok(batch) = batches.try_recv() {
+            held += batch.records.try_into_mut().expect("nobody else has it").capacity();
+        }
+        assert_eq!(held, 1_000 * FlowRecord::LEN);
+    }
 }
