@@ -1,6 +1,8 @@
 //! Records into the ring buffer.
 
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE};
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::helpers::generated::bpf_ringbuf_query;
 use ganglion_flow::record::{FlowRecord, SourceRecord, VERSION};
 use ganglion_flow::{Counter, FlowKey, FlowState, Hook, Reason, RecordHeader, RecordKind, SourceState, Stage, Wire};
 
@@ -29,6 +31,16 @@ pub fn now_us() -> u64 {
     // SAFETY: a helper without arguments.
     let ns = unsafe { bpf_ktime_get_boot_ns() };
     (ns / 1_000).wrapping_add(setting!(clock_offset_us))
+}
+
+/// Whether so many records wait that the sweep shall wait too: what it exports is in no hurry, what packets export is.
+#[inline(always)]
+pub fn is_crowded() -> bool {
+    const WAITING: u64 = BPF_RB_AVAIL_DATA as u64;
+    const SIZE: u64 = BPF_RB_RING_SIZE as u64;
+    let ring = (&raw const RECORDS).cast_mut().cast();
+    // SAFETY: the ring buffer's map, and questions that every kernel with ring buffers knows.
+    unsafe { bpf_ringbuf_query(ring, WAITING) > bpf_ringbuf_query(ring, SIZE) / 2 }
 }
 
 /// Exports the flow; its lock is held. An ended flow's packets are counted as exported or lost.

@@ -1,5 +1,6 @@
 //! Expiry: iterator programs that userspace runs every so often. They can be interrupted between entries,
-//! unlike a walk inside a packet program, and mark an entry under its lock before they export and delete it.
+//! unlike a walk inside a packet program, and mark an entry under its lock before they export and delete it. Where the
+//! ring buffer is half full they stop and wait for userspace, so that a sweep loses no record of its own making.
 
 use aya_ebpf::cty::c_void;
 use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
@@ -21,6 +22,9 @@ pub struct MapElement {
     value: *mut c_void,
 }
 
+/// Stops the walk before this entry; userspace goes on with it when it has taken records out.
+const AGAIN: i32 = 1;
+
 /// Ends flows that timed out, removes markers, exports old flows early.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
@@ -33,6 +37,9 @@ pub extern "C" fn ganglion_sweep_flows(ctx: *mut MapElement) -> i32 {
     let now_us = now_us();
     // SAFETY: the iterator's buffers have the map's key and value size. Unlocked reads: decided again below.
     if unsafe { due(&*key, &*value, now_us) }.is_some() {
+        if export::is_crowded() {
+            return AGAIN;
+        }
         // The iterator's key buffer can't be handed to helpers.
         // SAFETY: as above.
         let key = unsafe { copy_key(key) };
@@ -167,6 +174,9 @@ pub extern "C" fn ganglion_sweep_half_open(ctx: *mut MapElement) -> i32 {
         i += 1;
     }
     if any {
+        if export::is_crowded() {
+            return AGAIN;
+        }
         // SAFETY: as above.
         half_open_set(unsafe { *key }, now_us);
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use ganglion_flow::record;
 use ganglion_flow::rules::{Action, RuleHits};
+use ganglion_flow::{Counter, record};
 use ganglion_proto::v1;
 
 use crate::attach::{self, Attached};
@@ -73,6 +73,11 @@ impl Core {
     /// The rules; a panic elsewhere does not make them unusable.
     pub(crate) fn rules(&self) -> MutexGuard<'_, Enforcer<KernelRules>> {
         self.enforcer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Packets that found no room in the flow table.
+    pub(crate) fn refused_packets(&self) -> u64 {
+        self.counters.read().map_or(0, |counters| report::value(&counters, Counter::SkipFull))
     }
 
     fn carry_out(&self, verdict: &v1::Verdict) -> v1::VerdictOutcome {
@@ -154,7 +159,7 @@ impl Core {
             attached: self.attached.clone(),
             role: self.config.role.label(),
             enforcing,
-            counters: ganglion_flow::Counter::ALL.iter().map(|c| (c.label(), report::value(&counters, *c))).collect(),
+            counters: Counter::ALL.iter().map(|c| (c.label(), report::value(&counters, *c))).collect(),
             ledger: Entry::ALL.iter().map(|e| (e.label(), self.ledger.get(*e))).collect(),
             packets: report::packets(&counters_then, &live),
             records: report::records(&counters, &self.ledger),

@@ -10,13 +10,20 @@ use std::time::{Duration, Instant};
 use aya::Ebpf;
 use aya::programs::Iter;
 
+use crate::clock;
 use crate::load::{SWEEP_FLOWS, SWEEP_HALF_OPEN};
 use crate::maps::FlowTables;
 use crate::sys;
 
 const SHORTEST: Duration = Duration::from_secs(1);
-/// A sweep may take 1 % of the time.
+/// A sweep may take 1 % of a core.
 const REST: u32 = 100;
+/// While flows find no room in their table it may take 10 %.
+const REST_WHEN_FULL: u32 = 10;
+/// What the drain needs to make room for further records.
+const BREATH: Duration = Duration::from_millis(1);
+/// The drain never waits for anybody: a walk that takes so long finds no room any more.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why expiry can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -58,26 +65,30 @@ impl Sweeper {
         })
     }
 
-    /// Runs both walks to their end.
-    pub(crate) fn run(&self) -> io::Result<Duration> {
+    /// Runs both walks to their end, or until told to stop; the processor's time it took.
+    pub(crate) fn run(&self, stop: &Stop) -> io::Result<Duration> {
         let _one = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = Instant::now();
-        let result = walk(&self.flows).and_then(|()| walk(&self.half_open));
-        let took = start.elapsed();
+        let (start, cpu) = (Instant::now(), clock::thread_cpu());
+        let result = walk(&self.flows, stop).and_then(|()| walk(&self.half_open, stop));
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.last_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_us.store(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if result.is_err() {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
-        result.map(|()| took)
+        result.map(|()| clock::thread_cpu().saturating_sub(cpu))
     }
 
-    /// Sweeps until told to stop.
-    pub(crate) fn run_until(&self, stop: &Stop) {
-        let mut pause = SHORTEST;
+    /// Sweeps until told to stop. `refused` counts the packets that found no room in the flow table.
+    pub(crate) fn run_until(&self, stop: &Stop, refused: impl Fn() -> u64) {
+        let (mut pause, mut before) = (SHORTEST, refused());
         while !stop.wait(pause) {
-            pause = match self.run() {
-                Ok(took) => (took * REST).max(SHORTEST),
+            pause = match self.run(stop) {
+                Ok(took) => {
+                    let now = refused();
+                    let rest = if now > before { REST_WHEN_FULL } else { REST };
+                    before = now;
+                    (took * rest).max(SHORTEST)
+                }
                 Err(error) => {
                     tracing::error!(%error, "sweep failed; flows do not expire until it works again");
                     SHORTEST
@@ -94,15 +105,25 @@ fn link(ebpf: &mut Ebpf, program: &'static str, map: std::os::fd::BorrowedFd<'_>
     sys::link_map_iter(fd.as_fd(), map).map_err(|source| SweepError::Link { program, source })
 }
 
-fn walk(link: &OwnedFd) -> io::Result<()> {
+fn walk(link: &OwnedFd, stop: &Stop) -> io::Result<()> {
     let mut file: File = sys::open_iter(link.as_fd())?;
     let mut buffer = [0u8; 64];
+    let begun = Instant::now();
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            // The kernel pauses a silent walk now and then; it goes on where it stopped.
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // The walk waits for room in the ring buffer, or the kernel pauses it. It goes on where it stopped.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if stop.wait(BREATH) {
+                    return Ok(());
+                }
+                if begun.elapsed() > PATIENCE {
+                    let why = "the ring buffer stays full: nobody takes records out";
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
+            }
             Err(e) => return Err(e),
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Kernel {
     ebpf: Ebpf,
     settings: Settings,
     records: RingBuf<MapData>,
+    /// Taken out to make room for a sweep.
+    taken: Vec<Record>,
 }
 
 impl Kernel {
@@ -57,7 +59,7 @@ impl Kernel {
             iter.load("bpf_map_elem", &btf).unwrap_or_else(|e| panic!("the verifier takes {name}: {}", tail(&e)));
         }
         let records = RingBuf::try_from(ebpf.take_map("RECORDS").unwrap()).unwrap();
-        let mut kernel = Self { ebpf, settings: Settings::new(SETS, SETS, 7), records };
+        let mut kernel = Self { ebpf, settings: Settings::new(SETS, SETS, 7), records, taken: Vec::new() };
         kernel.settings.flags |= flag::ENFORCE;
         kernel.settings.clock_offset_us = to_window_start_us();
         kernel.apply();
@@ -143,11 +145,8 @@ impl Kernel {
 
     /// All records written since the last call.
     pub(crate) fn records(&mut self) -> Vec<Record> {
-        let mut records = Vec::new();
-        while let Some(item) = self.records.next() {
-            records.push(Record::decode(&item).expect("a well-formed record"));
-        }
-        records
+        take(&mut self.records, &mut self.taken);
+        std::mem::take(&mut self.taken)
     }
 
     /// The state of a flow.
@@ -270,29 +269,28 @@ impl Kernel {
 
     /// Runs both sweeps to their end.
     pub(crate) fn sweep(&mut self) {
-        self.sweeps().iter().for_each(walk);
+        for link in self.sweeps() {
+            walk(&link, || take(&mut self.records, &mut self.taken));
+        }
     }
 
     /// Runs the XDP program `times` times on each packet, each on a CPU. Meanwhile one sweep follows the other on the
     /// last CPU, and records are taken out. Records and the number of sweeps are returned.
     pub(crate) fn xdp_under_sweeps(&mut self, packets: &[&[u8]], times: u32) -> (Vec<Record>, u32) {
-        let (sweeps, mut records, mut done) = (self.sweeps(), Vec::new(), 0);
-        let Self { ebpf, records: ring, .. } = self;
+        let (sweeps, mut done) = (self.sweeps(), 0);
+        let Self { ebpf, records, taken, .. } = self;
         let program: &Xdp = ebpf.program("ganglion_ingress").unwrap().try_into().unwrap();
         std::thread::scope(|scope| {
             let cpus = packets.iter().copied().enumerate();
             let fire = |(cpu, packet)| scope.spawn(move || fire(program, cpu, packet, times));
             let threads: Vec<_> = cpus.map(fire).collect();
             while threads.iter().any(|thread| !thread.is_finished()) {
-                sweeps.iter().for_each(walk);
+                sweeps.iter().for_each(|link| walk(link, || take(records, taken)));
                 done += 1;
-                while let Some(item) = ring.next() {
-                    records.push(Record::decode(&item).expect("a well-formed record"));
-                }
+                take(records, taken);
             }
         });
-        records.extend(self.records());
-        (records, done)
+        (self.records(), done)
     }
 
     /// Both sweeps, tied to their maps.
@@ -308,11 +306,24 @@ impl Kernel {
     }
 }
 
-/// One walk of a sweep.
-fn walk(link: &OwnedFd) {
+/// Decodes what the ring buffer holds.
+fn take(ring: &mut RingBuf<MapData>, into: &mut Vec<Record>) {
+    while let Some(item) = ring.next() {
+        into.push(Record::decode(&item).expect("a well-formed record"));
+    }
+}
+
+/// One walk of a sweep, which pauses where it wants room in the ring buffer.
+fn walk(link: &OwnedFd, mut make_room: impl FnMut()) {
     let mut file = std::fs::File::from(iter_create(link.as_raw_fd()));
-    let mut sink = Vec::new();
-    file.read_to_end(&mut sink).expect("the walk ends");
+    loop {
+        match file.read(&mut [0; 64]) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => make_room(),
+            Err(error) => panic!("a walk ended early: {error}"),
+        }
+    }
 }
 
 fn fire(program: &Xdp, cpu: usize, packet: &[u8], repeat: u32) {
