@@ -1,7 +1,7 @@
 //! Reads what the recorder wrote: a header, then records back to back.
 //!
-//! Header, 16 bytes: magic "GNLR", format version u8 (1), record version u8, zero u16, then the wall clock
-//! less the boot clock in µs, i64 little-endian.
+//! Header, 16 bytes: magic "GNLR", format version u8 (1), record version u8, tag of the boot u16, then the wall clock
+//! less the boot clock in µs, i64 little-endian: as it was last while the file was written.
 
 use crate::context::Context;
 use crate::row::Row;

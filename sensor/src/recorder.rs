@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::drain::Batch;
 use crate::ledger::{Entry, Ledger};
 use crate::recording::Writer;
@@ -16,25 +17,24 @@ pub(crate) fn run(mut writer: Writer, batches: &Receiver<Batch>, ledger: &Arc<Le
     let mut said: Option<Instant> = None;
     for batch in batches {
         let count = u64::from(batch.count);
-        match writer.append(&batch.records) {
-            Ok(()) => {
-                ledger.add(Entry::Recorded, count);
-                if counts {
-                    ledger.add(Entry::Delivered, count);
-                }
-            }
-            Err(error) => {
-                ledger.add(Entry::RecordDisk, count);
-                if counts {
-                    ledger.add(Entry::ShedDisk, count);
-                }
-                if said.is_none_or(|at| at.elapsed() > SAY_EVERY) {
-                    said = Some(Instant::now());
-                    let lost = ledger.get(Entry::RecordDisk);
-                    let path = writer.path().display();
-                    tracing::error!(%path, %error, lost, "the recording can't be written; its records are lost, the rest goes on");
-                }
-            }
+        let written = writer.append(&batch.records);
+        let (recorded, fate) = match &written {
+            Ok(()) => (Entry::Recorded, Entry::Delivered),
+            Err(_) => (Entry::RecordDisk, Entry::ShedDisk),
+        };
+        ledger.add(recorded, count);
+        if counts {
+            ledger.add(fate, count);
+        }
+        // The wall clock may have been set.
+        let followed = writer.follow(clock::boot_to_wall_offset_us());
+        if let Err(error) = written.and(followed)
+            && said.is_none_or(|at| at.elapsed() > SAY_EVERY)
+        {
+            said = Some(Instant::now());
+            let lost = ledger.get(Entry::RecordDisk);
+            let path = writer.path().display();
+            tracing::error!(%path, %error, lost, "the recording can't be written; its records are lost, the rest goes on");
         }
     }
 }

@@ -1,20 +1,30 @@
 //! Recordings: raw records in a file, as they left the ring buffer.
 //!
-//! A file is a 16-byte header (`GNLR`, format version, record version, two zero bytes, wall clock less boot
-//! clock in µs, little-endian), then records back to back, each of the length of its kind.
+//! A file is a 16-byte header (`GNLR`, format version, record version, two bytes of the boot's tag, wall clock less
+//! boot clock in µs, little-endian), then records back to back, each of the length of its kind.
+//!
+//! Records carry the boot clock, which never steps. When the wall clock does, the header's offset follows: the newest
+//! is right for the whole file, because a wall clock is set in order to correct it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use ganglion_flow::record::{self, DecodeError, Record, RecordKind};
+
+use crate::clock;
 
 const MAGIC: [u8; 4] = *b"GNLR";
 /// Version of the file format.
 pub const FORMAT: u8 = 1;
 const HEADER: usize = 16;
-/// Two boots are told apart by clocks that differ by more than a wall clock is ever corrected.
-const SAME_BOOT_US: i64 = 300_000_000;
+/// Where the header holds the offset.
+const OFFSET_AT: u64 = 8;
+/// Smaller changes of the offset are reading errors and slow corrections; they are followed when they add up.
+const STEP_US: u64 = 1_000;
+/// Files without a tag: two boots are told apart by clocks that differ by more than a wall clock is usually corrected.
+const SAME_BOOT_US: u64 = 300_000_000;
 
 /// Why a recording can't be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -71,24 +81,60 @@ pub enum RecordingError {
     },
 }
 
-fn header(offset_us: i64) -> [u8; HEADER] {
+/// When a recording was made, and in which boot of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Wall clock less boot clock, µs.
+    pub boot_to_wall_offset_us: i64,
+    /// Tells this boot from others; 0 when not known.
+    pub boot_tag: u16,
+}
+
+impl Epoch {
+    /// Now.
+    pub(crate) fn now() -> Self {
+        let id = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self { boot_to_wall_offset_us: clock::boot_to_wall_offset_us(), boot_tag: boot_tag(&id) }
+    }
+
+    /// Whether times of both are by the same boot clock.
+    fn is_same_boot(self, other: Self) -> bool {
+        match (self.boot_tag, other.boot_tag) {
+            (0, _) | (_, 0) => self.boot_to_wall_offset_us.abs_diff(other.boot_to_wall_offset_us) <= SAME_BOOT_US,
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// Sixteen bits of a boot's identifier (FNV-1a, folded), never 0.
+fn boot_tag(id: &[u8]) -> u16 {
+    if id.is_empty() {
+        return 0;
+    }
+    let hash = id.iter().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    ((hash >> 16 ^ hash) as u16).max(1)
+}
+
+fn header(epoch: Epoch) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     bytes[..4].copy_from_slice(&MAGIC);
     bytes[4] = FORMAT;
     bytes[5] = record::VERSION;
-    bytes[8..].copy_from_slice(&offset_us.to_le_bytes());
+    bytes[6..8].copy_from_slice(&epoch.boot_tag.to_le_bytes());
+    bytes[8..].copy_from_slice(&epoch.boot_to_wall_offset_us.to_le_bytes());
     bytes
 }
 
-fn parse_header(bytes: &[u8; HEADER], path: &Path) -> Result<i64, RecordingError> {
+fn parse_header(bytes: &[u8; HEADER], path: &Path) -> Result<Epoch, RecordingError> {
     if bytes[..4] != MAGIC || bytes[4] != FORMAT {
         return Err(RecordingError::NotOne { path: path.to_path_buf() });
     }
     if bytes[5] != record::VERSION {
         return Err(RecordingError::Version { path: path.to_path_buf(), found: bytes[5], expected: record::VERSION });
     }
-    let [.., a, b, c, d, e, f, g, h] = *bytes;
-    Ok(i64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    let [.., t, u, a, b, c, d, e, f, g, h] = *bytes;
+    let boot_to_wall_offset_us = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    Ok(Epoch { boot_to_wall_offset_us, boot_tag: u16::from_le_bytes([t, u]) })
 }
 
 /// Length of the record that begins with `kind`.
@@ -101,6 +147,7 @@ pub struct Writer {
     file: File,
     path: PathBuf,
     good: u64,
+    offset_us: i64,
 }
 
 impl Writer {
@@ -108,24 +155,26 @@ impl Writer {
     ///
     /// # Errors
     /// The file can't be made, or is something else.
-    pub fn open(path: &Path, boot_to_wall_offset_us: i64) -> Result<Self, RecordingError> {
+    pub fn open(path: &Path, epoch: Epoch) -> Result<Self, RecordingError> {
         let io = |what| move |source| RecordingError::Io { what, path: path.to_path_buf(), source };
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = options.map_err(io("open"))?;
+        let offset_us = epoch.boot_to_wall_offset_us;
         let length = file.metadata().map_err(io("read"))?.len();
         if length == 0 {
-            file.write_all(&header(boot_to_wall_offset_us)).map_err(io("write"))?;
-            return Ok(Self { file, path: path.to_path_buf(), good: HEADER as u64 });
+            file.write_all(&header(epoch)).map_err(io("write"))?;
+            return Ok(Self { file, path: path.to_path_buf(), good: HEADER as u64, offset_us });
         }
         let mut begin = [0; HEADER];
         file.read_exact(&mut begin).map_err(|_| RecordingError::NotOne { path: path.to_path_buf() })?;
-        let offset_us = parse_header(&begin, path)?;
-        if offset_us.abs_diff(boot_to_wall_offset_us) > SAME_BOOT_US.unsigned_abs() {
+        let begun = parse_header(&begin, path)?;
+        if !begun.is_same_boot(epoch) {
             return Err(RecordingError::OtherBoot { path: path.to_path_buf() });
         }
         let good = end_of_whole_records(path).map_err(io("read"))?;
-        let mut writer = Self { file, path: path.to_path_buf(), good };
+        let mut writer = Self { file, path: path.to_path_buf(), good, offset_us: begun.boot_to_wall_offset_us };
         writer.cut().map_err(io("repair"))?;
+        writer.follow(offset_us).map_err(io("write"))?;
         Ok(writer)
     }
 
@@ -139,6 +188,18 @@ impl Writer {
             return Err(error);
         }
         self.good += records.len() as u64;
+        Ok(())
+    }
+
+    /// Takes the offset of a wall clock that was set meanwhile into the header. Costs nothing while none was.
+    ///
+    /// # Errors
+    /// The header keeps the offset from before.
+    pub fn follow(&mut self, offset_us: i64) -> io::Result<()> {
+        if offset_us.abs_diff(self.offset_us) >= STEP_US {
+            self.file.write_all_at(&offset_us.to_le_bytes(), OFFSET_AT)?;
+            self.offset_us = offset_us;
+        }
         Ok(())
     }
 
@@ -176,7 +237,7 @@ pub struct Reader {
     file: BufReader<File>,
     path: PathBuf,
     offset: u64,
-    boot_to_wall_offset_us: i64,
+    epoch: Epoch,
     done: bool,
 }
 
@@ -190,13 +251,13 @@ impl Reader {
         let mut file = BufReader::new(File::open(path).map_err(io)?);
         let mut begin = [0; HEADER];
         file.read_exact(&mut begin).map_err(|_| RecordingError::NotOne { path: path.to_path_buf() })?;
-        let boot_to_wall_offset_us = parse_header(&begin, path)?;
-        Ok(Self { file, path: path.to_path_buf(), offset: HEADER as u64, boot_to_wall_offset_us, done: false })
+        let epoch = parse_header(&begin, path)?;
+        Ok(Self { file, path: path.to_path_buf(), offset: HEADER as u64, epoch, done: false })
     }
 
     /// Wall clock less boot clock of the machine that recorded, µs.
     pub fn boot_to_wall_offset_us(&self) -> i64 {
-        self.boot_to_wall_offset_us
+        self.epoch.boot_to_wall_offset_us
     }
 
     fn read(&mut self) -> Result<Option<Record>, RecordingError> {

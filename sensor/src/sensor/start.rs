@@ -21,10 +21,10 @@ use crate::enforce::{Enforcer, KernelRules, NoteMap};
 use crate::layout::{self, MapSpec};
 use crate::load::{self, Loaded};
 use crate::preflight::{self, Interface, PreflightError};
-use crate::recording::Writer;
+use crate::recording::{Epoch, Writer};
 use crate::sweep::Sweeper;
 use crate::upgrade::{self, OldFlows};
-use crate::{clock, control, object, privileges, sys};
+use crate::{control, object, privileges, sys};
 
 /// A sensor whose programs are attached and whose privileges are dropped, not yet serving.
 pub struct Sensor {
@@ -60,8 +60,7 @@ impl Sensor {
         let lock = lock(&folder)?;
         refuse_occupied(&interfaces, &folder, &config)?;
         let control = control::bind(&config.control_socket)?;
-        let recording =
-            config.record.as_deref().map(|path| Writer::open(path, clock::boot_to_wall_offset_us())).transpose()?;
+        let recording = config.record.as_deref().map(|path| Writer::open(path, Epoch::now())).transpose()?;
         let metrics = config.metrics.map(bind_metrics).transpose()?;
         let fresh = is_empty(&folder);
         let doors = Doors { control, metrics, recording, _lock: lock };

@@ -10,6 +10,8 @@ use ganglion_flow::record::Record;
 use ganglion_flow::{Addr, Reason};
 use ganglion_sensor::SensorConfig;
 use ganglion_sensor::config::{Egress, Ingress, Mode, Tables, Timeouts};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime, clock_settime};
 
 use crate::agent::Agent;
 use crate::frames::{PORT, SERVER, Wire, delivered, listen};
@@ -42,6 +44,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("a block expires", expiry),
     ("records reach the recording", records),
     ("the sweep expires flows", sweep),
+    ("a step of the wall clock is followed", clock_step),
     ("nothing is lost", equations),
 ];
 
@@ -194,6 +197,33 @@ fn sweep(scene: &mut Scene) -> Result<()> {
         let status = scene.agent.status()?;
         Ok(status.live_flows + status.live_half_open == 0)
     })
+}
+
+/// The wall clock is set an hour ahead: flows are as old as before, and the recording says the new time of day.
+fn clock_step(scene: &mut Scene) -> Result<()> {
+    const HOUR: i64 = 3600;
+    let (offset_before, last_before) = newest(scene)?;
+    let now = clock_gettime(ClockId::CLOCK_REALTIME)?;
+    clock_settime(ClockId::CLOCK_REALTIME, TimeSpec::new(now.tv_sec() + HOUR, now.tv_nsec()))?;
+    scene.delivered(FRIEND, 2)?;
+    within(Duration::from_secs(20), "a record after the step", || Ok(newest(scene)?.1 > last_before))?;
+    let (offset_us, last_us) = newest(scene)?;
+    let stepped_us = offset_us - offset_before;
+    ensure!(stepped_us.abs_diff(HOUR * 1_000_000) < 1_000_000, "the offset moved by {stepped_us} µs");
+    ensure!(last_us - last_before < 60_000_000, "records went from {last_before} to {last_us} µs since boot");
+    let wall_us = clock_gettime(ClockId::CLOCK_REALTIME)?.tv_sec() * 1_000_000;
+    let said_us = offset_us + i64::try_from(last_us)?;
+    ensure!(said_us.abs_diff(wall_us) < 10_000_000, "a record of {said_us} µs at {wall_us} µs");
+    Ok(())
+}
+
+/// The recording's offset to the wall clock, and the time of its newest record; µs.
+fn newest(scene: &Scene) -> Result<(i64, u64)> {
+    let bytes = std::fs::read(&scene.recording)?;
+    let recording = Recording::open(&bytes)?;
+    let offset_us = recording.boot_to_wall_offset_us();
+    let last = recording.map_while(Result::ok).map(|record| record.header().time_us).max();
+    Ok((offset_us, last.context("an empty recording")?))
 }
 
 fn recorded(scene: &Scene) -> Result<Vec<Record>> {
