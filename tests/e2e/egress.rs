@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::harness::net::{FRIEND, SERVER, WATCHED, WORLD_END, in_namespace};
+use crate::harness::net::{FRIEND, SERVER, WATCHED, WORLD_END, dropped, in_namespace};
 use crate::harness::{Agent, Net};
 
 const BYTES: usize = 20_000_000;
@@ -67,11 +67,4 @@ fn a_20_mb_transfer_with_offloads_on_has_the_wires_counts_at_egress() {
 /// Frames that the kernel dropped between the two ends.
 fn lost_on_the_cable(net: &Net) -> u64 {
     dropped(&net.server(), WATCHED, 11) + dropped(&net.world(), WORLD_END, 3)
-}
-
-/// A column of `/proc/net/dev`: 3 is received and dropped, 11 sent and dropped.
-fn dropped(namespace: &str, interface: &'static str, column: usize) -> u64 {
-    let table = in_namespace(namespace, || std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
-    let line = table.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
-    line.and_then(|line| line.split_whitespace().nth(column)?.parse().ok()).unwrap()
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod agent;
 pub(crate) mod brain;
+pub(crate) mod connections;
+pub(crate) mod flood;
 pub(crate) mod net;
 pub(crate) mod traffic;
 
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use agent::Agent;
 pub(crate) use brain::FakeBrain;
+pub(crate) use connections::Connections;
 pub(crate) use net::Net;
 
 /// The repository.

@@ -14,6 +14,7 @@ mod allow;
 mod block;
 mod brain;
 mod egress;
+mod flood;
 mod input;
 mod metrics;
 mod observe;

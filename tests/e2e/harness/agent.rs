@@ -1,5 +1,6 @@
 //! The agent under test, and the questions one asks it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output};
@@ -57,6 +58,21 @@ impl Agent {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Memory of its process, and of its maps in the kernel; bytes.
+    pub(crate) fn memory_bytes(&self) -> (u64, u64) {
+        let process = format!("/proc/{}", self.child.id());
+        let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
+        let resident = number_after(&status, "VmRSS:").expect("a resident size") * 1024;
+        // A descriptor may close between listing and reading.
+        let open = std::fs::read_dir(format!("{process}/fdinfo")).unwrap().flatten();
+        let maps = open.filter_map(|file| {
+            let text = std::fs::read_to_string(file.path()).ok()?;
+            Some((number_after(&text, "map_id:")?, number_after(&text, "memlock:")?))
+        });
+        let maps: BTreeMap<u64, u64> = maps.collect();
+        (resident, maps.values().sum())
     }
 
     /// SIGTERM; how it ended.
@@ -122,6 +138,12 @@ impl Drop for Agent {
             eprintln!("log of the sensor:\n{}", self.log());
         }
     }
+}
+
+/// The number that follows a word.
+fn number_after(text: &str, word: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(word))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The command line of a sensor on the watched interface.

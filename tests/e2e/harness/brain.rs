@@ -25,12 +25,21 @@ use super::eventually;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-#[derive(Default)]
+/// Says which records are worth keeping.
+type Keep = Box<dyn FnMut(&Record) -> bool + Send>;
+
 struct Seen {
+    keep: Keep,
     hellos: Vec<Hello>,
     records: Vec<Record>,
     outcomes: Vec<VerdictOutcome>,
     down: Option<mpsc::Sender<Result<BrainMessage, Status>>>,
+}
+
+impl Seen {
+    fn take_in(&mut self, records: Vec<Record>) {
+        self.records.extend(records.into_iter().filter(&mut self.keep));
+    }
 }
 
 /// The brain's server, in the test's process; gone when dropped.
@@ -54,7 +63,17 @@ impl FakeBrain {
 
     /// Listens, and takes records of this version alone.
     pub(crate) fn of_version(socket: &Path, record_version: u32) -> Self {
-        let seen = Arc::<Mutex<Seen>>::default();
+        Self::serve(socket, record_version, Box::new(|_| true))
+    }
+
+    /// Listens, and keeps the records that `keep` says: of a flood nobody keeps them all.
+    pub(crate) fn keeping(socket: &Path, keep: impl FnMut(&Record) -> bool + Send + 'static) -> Self {
+        Self::serve(socket, record::VERSION.into(), Box::new(keep))
+    }
+
+    fn serve(socket: &Path, record_version: u32, keep: Keep) -> Self {
+        let seen = Seen { keep, hellos: Vec::new(), records: Vec::new(), outcomes: Vec::new(), down: None };
+        let seen = Arc::new(Mutex::new(seen));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let _left_by_one_before = std::fs::remove_file(socket);
         let listener = runtime.block_on(async { UnixListener::bind(socket) }).unwrap();
@@ -84,6 +103,11 @@ impl FakeBrain {
         };
         eventually("a SOURCE record arrives", Duration::from_secs(5), || find().is_some());
         find().unwrap()
+    }
+
+    /// Takes the records kept so far.
+    pub(crate) fn take_records(&self) -> Vec<Record> {
+        std::mem::take(&mut self.seen.lock().unwrap().records)
     }
 
     /// Records so far.
@@ -177,7 +201,7 @@ impl Brain for Service {
             while let Some(Ok(message)) = up.next().await {
                 match message.of {
                     Some(Up::Records(batch)) => {
-                        seen.lock().unwrap().records.extend(decode(&batch));
+                        seen.lock().unwrap().take_in(decode(&batch));
                         let judged = Judged { sequence: batch.sequence };
                         let _sensor_left = down.send(Ok(BrainMessage { of: Some(Down::Judged(judged)) })).await;
                     }

@@ -140,3 +140,10 @@ pub(crate) fn in_namespace<T: Send + 'static>(namespace: &str, work: impl FnOnce
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
+
+/// A column of `/proc/net/dev`: 3 is received and dropped, 11 sent and dropped.
+pub(crate) fn dropped(namespace: &str, interface: &'static str, column: usize) -> u64 {
+    let table = in_namespace(namespace, || std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
+    let line = table.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().nth(column)?.parse().ok()).unwrap()
+}
