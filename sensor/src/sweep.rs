@@ -41,6 +41,13 @@ pub enum SweepError {
     },
 }
 
+/// What a sweep took.
+struct Cost {
+    wall: Duration,
+    /// Of the processor: waiting for room costs nobody anything.
+    cpu: Duration,
+}
+
 /// Both iterators, ready to run.
 pub(crate) struct Sweeper {
     flows: OwnedFd,
@@ -65,29 +72,35 @@ impl Sweeper {
         })
     }
 
-    /// Runs both walks to their end, or until told to stop; the processor's time it took.
-    pub(crate) fn run(&self, stop: &Stop) -> io::Result<Duration> {
+    /// Runs both walks to their end; how long they took.
+    pub(crate) fn run(&self) -> io::Result<Duration> {
+        self.run_unless(&Stop::default()).map(|cost| cost.wall)
+    }
+
+    /// Runs both walks to their end, or until told to stop.
+    fn run_unless(&self, stop: &Stop) -> io::Result<Cost> {
         let _one = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let (start, cpu) = (Instant::now(), clock::thread_cpu());
         let result = walk(&self.flows, stop).and_then(|()| walk(&self.half_open, stop));
+        let cost = Cost { wall: start.elapsed(), cpu: clock::thread_cpu().saturating_sub(cpu) };
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.last_us.store(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_us.store(u64::try_from(cost.wall.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if result.is_err() {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
-        result.map(|()| clock::thread_cpu().saturating_sub(cpu))
+        result.map(|()| cost)
     }
 
     /// Sweeps until told to stop. `refused` counts the packets that found no room in the flow table.
     pub(crate) fn run_until(&self, stop: &Stop, refused: impl Fn() -> u64) {
         let (mut pause, mut before) = (SHORTEST, refused());
         while !stop.wait(pause) {
-            pause = match self.run(stop) {
-                Ok(took) => {
+            pause = match self.run_unless(stop) {
+                Ok(cost) => {
                     let now = refused();
                     let rest = if now > before { REST_WHEN_FULL } else { REST };
                     before = now;
-                    (took * rest).max(SHORTEST)
+                    (cost.cpu * rest).max(SHORTEST)
                 }
                 Err(error) => {
                     tracing::error!(%error, "sweep failed; flows do not expire until it works again");

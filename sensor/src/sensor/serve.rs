@@ -186,7 +186,7 @@ fn flush(core: &Core, folder: &std::path::Path) {
     }
     // Where a walk waits for room and goes on, it may pass over a neighbour of what it deleted.
     for _ in 0..2 {
-        if let Err(error) = core.sweeper.run(&Stop::default()) {
+        if let Err(error) = core.sweeper.run() {
             tracing::error!(%error, "flows can't be flushed");
         }
     }
