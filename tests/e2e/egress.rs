@@ -65,6 +65,6 @@ fn a_20_mb_transfer_with_offloads_on_has_the_wires_counts_at_egress() {
 }
 
 /// Frames that the kernel dropped between the two ends.
-fn lost_on_the_cable(net: &Net) -> u64 {
+pub(crate) fn lost_on_the_cable(net: &Net) -> u64 {
     dropped(&net.server(), WATCHED, 11) + dropped(&net.world(), WORLD_END, 3)
 }

@@ -15,6 +15,7 @@ mod block;
 mod brain;
 mod egress;
 mod flood;
+mod hooks;
 mod input;
 mod metrics;
 mod observe;

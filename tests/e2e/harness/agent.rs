@@ -28,10 +28,15 @@ impl Agent {
 
     /// A second sensor, at the other end of the wire.
     pub(crate) fn witness(net: &Net) -> Self {
+        Self::in_world(net, "witness", &[])
+    }
+
+    /// A sensor of another name at the other end of the wire.
+    pub(crate) fn in_world(net: &Net, name: &str, options: &[&str]) -> Self {
         let mut command = net.in_world(ganglion());
-        command.args(["sensor", "--interface", WORLD_END, "--control"]).arg(net.file("witness.sock"));
-        command.arg("--pin-dir").arg(net.pins());
-        Self::launch(command, net, "witness")
+        command.args(["sensor", "--interface", WORLD_END, "--group", name, "--control"]);
+        command.arg(net.file(&format!("{name}.sock"))).arg("--pin-dir").arg(net.pins()).args(options);
+        Self::launch(command, net, name)
     }
 
     fn launch(mut command: Command, net: &Net, name: &str) -> Self {
