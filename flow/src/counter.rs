@@ -52,7 +52,7 @@ counters! {
     SkipFull = "skip_full",
     /// Skipped: came after the flow was exported as ended.
     SkipAfterEnd = "skip_after_end",
-    /// Skipped: met an entry that was being deleted, or was another flow's by then.
+    /// Skipped: would have opened the next flow of an entry that was still being deleted.
     SkipClosing = "skip_closing",
     /// Skipped: single-packet flow overwritten by another; folded into its source.
     SkipFolded = "skip_folded",
