@@ -36,8 +36,9 @@ pub extern "C" fn ganglion_sweep_flows(ctx: *mut MapElement) -> i32 {
     }
     let now_us = now_us();
     // SAFETY: the iterator's buffers have the map's key and value size. Unlocked reads: decided again below.
-    if unsafe { due(&*key, &*value, now_us) }.is_some() {
-        if export::is_crowded() {
+    if let Some(due) = unsafe { due(&*key, &*value, now_us) } {
+        // A marker makes no record.
+        if !matches!(due, Due::Forget) && export::is_crowded() {
             return AGAIN;
         }
         // The iterator's key buffer can't be handed to helpers.
