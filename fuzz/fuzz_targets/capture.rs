@@ -1,0 +1,56 @@
+//! Any bytes as a capture, of whatever format and compression they look like; each frame into the parser and the
+//! `cicflowmeter` profile.
+#![no_main]
+
+use std::io::{Cursor, sink};
+
+use ganglion_extract::capture::{Capture, CaptureError, MAX_PACKET_BYTES};
+use ganglion_extract::cicflowmeter::{COLUMNS, Engine, Row, Value};
+use libfuzzer_sys::fuzz_target;
+
+/// Frames read of one input: zstd makes millions of empty ones out of 4 kB.
+const MAX_FRAMES: u32 = 2_000;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(mut capture) = Capture::from_reader(Cursor::new(input.to_vec()), "fuzz") else { return };
+    let mut engine = Engine::new();
+    let mut rows = 0;
+    let mut emit = |row: Row| {
+        rows += 1;
+        check(&row);
+    };
+    let mut offset = 0;
+    for _ in 0..MAX_FRAMES {
+        match capture.next() {
+            Ok(Some(frame)) => {
+                assert!(frame.bytes.len() <= MAX_PACKET_BYTES as usize);
+                assert!(frame.offset > offset, "frames lie one after the other");
+                offset = frame.offset;
+                if let Ok(packet) = frame.packet() {
+                    assert!(packet.payload_bytes <= packet.wire_bytes, "{packet:?}");
+                }
+                engine.frame(&frame, &mut emit);
+            }
+            // One interface is refused, the others are not.
+            Err(CaptureError::LinkType { .. }) => {}
+            Ok(None) => break,
+            Err(_) => {
+                assert!(matches!(capture.next(), Ok(None)), "nothing follows damage");
+                break;
+            }
+        }
+    }
+    assert!(capture.input_bytes_read() <= input.len() as u64);
+    let counts = engine.finish(&mut emit);
+    assert_eq!(counts.rows, rows);
+});
+
+/// A row has numbers in its cells and can be written.
+fn check(row: &Row) {
+    for column in COLUMNS {
+        if let Value::Float(number) = (column.value)(row) {
+            assert!(number.is_finite(), "{}", column.name);
+        }
+    }
+    row.write_csv(&mut sink()).expect("a sink takes everything");
+}
