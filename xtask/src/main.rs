@@ -7,6 +7,7 @@ mod bench;
 mod clock;
 mod demo;
 mod drive;
+mod fuzz;
 mod lab;
 mod process;
 mod setup;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Args),
     /// The figures of docs/benchmarks.md, beside their budgets
     Bench(bench::Args),
+    /// Random inputs that learn from what they reach: packets, captures, records
+    Fuzz(fuzz::Args),
     /// Programs that the laboratory starts inside its namespaces
     #[command(hide = true)]
     Drive(drive::Args),
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
         Command::Setup(args) => setup::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Test(args) => test::run(&args),
         Command::Drive(args) => drive::run(args),

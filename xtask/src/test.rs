@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that can fail, in the order in which it fails fastest.
 
-mod cargo;
+pub(crate) mod cargo;
 mod deploy;
 mod python;
 mod suite;

@@ -81,6 +81,7 @@ const PACKAGES: &[Package] = &[
     (Purpose::Run, "hydra", Some("hydra"), "laboratory: password guessing"),
     (Purpose::Run, "python3", Some("python3"), "fetches ONNX Runtime; training"),
     (Purpose::Run, "python3-venv", None, "fetches ONNX Runtime; training"),
+    (Purpose::Dev, "g++", Some("c++"), "C++ compiler, for the fuzz targets"),
     (Purpose::Dev, "qemu-system-x86", Some("qemu-system-x86_64"), "tests on other kernels"),
     (Purpose::Dev, "prometheus", Some("promtool"), "checks scrape and alert rules"),
     (Purpose::Dev, "shellcheck", Some("shellcheck"), "checks shell scripts"),

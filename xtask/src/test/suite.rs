@@ -14,6 +14,8 @@ pub(crate) enum Suite {
     Unit,
     /// Flows and columns of the cicflowmeter profile, cell by cell with the reference's own outputs
     Oracle,
+    /// The fuzz targets: their seeds, and a bounded run of each
+    Fuzz,
     /// Units, scrape configuration, alert rules and dashboard
     Deploy,
     /// The trainer
@@ -44,6 +46,7 @@ impl Suite {
         Self::Oracle,
         Self::Deploy,
         Self::Python,
+        Self::Fuzz,
         Self::Kernel,
         Self::E2e,
         Self::Vm,
@@ -56,6 +59,7 @@ impl Suite {
             Self::Lint => "lint",
             Self::Unit => "unit",
             Self::Oracle => "oracle",
+            Self::Fuzz => "fuzz",
             Self::Deploy => "deploy",
             Self::Python => "python",
             Self::Kernel => "kernel",
@@ -71,6 +75,7 @@ impl Suite {
             Self::Lint => lint(place),
             Self::Unit => unit(place),
             Self::Oracle => oracle(place),
+            Self::Fuzz => crate::fuzz::suite(place),
             Self::Deploy => deploy::run(&place.root),
             Self::Python => python::run(&place.root),
             Self::Kernel => in_kernel(place, &["--package", SENSOR, "--test", "*"]),
