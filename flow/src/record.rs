@@ -133,6 +133,19 @@ impl Stage {
             (done & Self::Age1s.bit() == 0).then_some(Self::Age1s)
         }
     }
+
+    /// The age of the first stage by age that `done` does not hold, µs.
+    pub const fn next_age_us(done: u8) -> Option<u64> {
+        if done & Self::Age1s.bit() == 0 {
+            Some(crate::US_PER_S)
+        } else if done & Self::Age5s.bit() == 0 {
+            Some(5 * crate::US_PER_S)
+        } else if done & Self::Age30s.bit() == 0 {
+            Some(30 * crate::US_PER_S)
+        } else {
+            None
+        }
+    }
 }
 
 wire_struct! {

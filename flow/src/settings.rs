@@ -1,5 +1,6 @@
 //! The one struct in the programs' `.data` section: what userspace may change while they run.
 
+use crate::Timeouts;
 use crate::wire::wire_struct;
 
 /// What the interface is to this sensor; decides which hook counts.
@@ -83,13 +84,14 @@ wire_struct! {
 impl Settings {
     /// The defaults, with tables of this many sets.
     pub const fn new(half_open_sets: u32, source_sets: u32, seed: u64) -> Self {
+        let Timeouts { idle_us, active_us, half_open_us, linger_us } = Timeouts::GANGLION;
         Self {
             flags: flag::SOURCES,
             seed,
-            idle_us: 60 * crate::US_PER_S,
-            active_us: 120 * crate::US_PER_S,
-            half_open_us: 10 * crate::US_PER_S,
-            linger_us: crate::US_PER_S,
+            idle_us,
+            active_us,
+            half_open_us,
+            linger_us,
             half_open_mask: half_open_sets - 1,
             sources_mask: source_sets - 1,
             role: InterfaceRole::Host as u32,

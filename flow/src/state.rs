@@ -11,6 +11,7 @@ pub use direction::DirState;
 
 use crate::key::FlowKey;
 use crate::packet::{Packet, TCP, tcp_flag};
+use crate::record::Reason;
 use crate::wire::wire_struct;
 
 /// Packets whose size and gap are kept one by one.
@@ -124,6 +125,16 @@ pub enum End {
     Fin,
     /// A reset.
     Rst,
+}
+
+impl From<End> for Reason {
+    #[inline(always)]
+    fn from(end: End) -> Self {
+        match end {
+            End::Fin => Self::Fin,
+            End::Rst => Self::Rst,
+        }
+    }
 }
 
 impl FlowState {
@@ -266,12 +277,6 @@ impl FlowState {
         }
         None
     }
-}
-
-/// Whether a packet may open a new flow where an ended one still has its marker.
-#[inline(always)]
-pub fn reopens(packet: &Packet) -> bool {
-    packet.protocol != TCP || packet.flags & (tcp_flag::SYN | tcp_flag::RST | tcp_flag::FIN) == tcp_flag::SYN
 }
 
 /// Initiator and responder as (address, port) pairs.

@@ -1,7 +1,7 @@
 //! Flows with a full entry: count the packet in one, end it, open it anew.
 
-use ganglion_flow::packet::{TCP, tcp_flag};
-use ganglion_flow::state::{self, Change, End, status};
+use ganglion_flow::lifecycle::{self, Arrival};
+use ganglion_flow::state::Change;
 use ganglion_flow::{Counter, FlowState, Reason, Stage};
 
 use crate::counters::Count;
@@ -49,34 +49,21 @@ fn skip(passing: &Passing, why: Counter) {
 
 #[inline(always)]
 fn locked(passing: &Passing, flow: &mut FlowState) {
-    let mut fresh = flow.first_us == 0 && flow.last_us == 0;
-    if flow.has(status::ENDED) {
-        if !state::reopens(&passing.packet) {
-            return skip(passing, Counter::SkipAfterEnd);
-        }
-        fresh = true;
-    } else if restarts(flow, passing) {
+    let sender_is_a = passing.sender_is_a != 0;
+    let arrival = lifecycle::arrival(flow, &passing.packet, sender_is_a);
+    if arrival == Arrival::Reopens {
         end(passing, flow, Reason::Reopened);
-        fresh = true;
     }
-    let change = if fresh {
-        clear(flow);
-        flow.open(&passing.packet, passing.sender_is_a != 0, passing.outbound != 0, passing.now_us)
-    } else if flow.is_cut() {
-        flow.resume(&passing.packet, passing.sender_is_a != 0, passing.now_us)
-    } else {
-        flow.update(&passing.packet, passing.sender_is_a != 0, passing.now_us)
+    let change = match arrival {
+        Arrival::AfterEnd => return skip(passing, Counter::SkipAfterEnd),
+        Arrival::Opens | Arrival::Reopens => {
+            clear(flow);
+            flow.open(&passing.packet, sender_is_a, passing.outbound != 0, passing.now_us)
+        }
+        Arrival::Resumes => flow.resume(&passing.packet, sender_is_a, passing.now_us),
+        Arrival::Continues => flow.update(&passing.packet, sender_is_a, passing.now_us),
     };
     after(passing, flow, change);
-}
-
-/// A SYN from the initiator after an established connection opens the 5-tuple anew.
-#[inline(always)]
-fn restarts(flow: &FlowState, passing: &Passing) -> bool {
-    passing.packet.protocol == TCP
-        && passing.packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
-        && flow.has(status::ESTABLISHED)
-        && flow.is_forward(passing.sender_is_a != 0)
 }
 
 /// Exports what the packet made due, and tells the address table what changed.
@@ -89,8 +76,7 @@ fn after(passing: &Passing, flow: &mut FlowState, change: Change) {
         sources::established(&passing.key, flow, passing.now_us);
     }
     match change.end {
-        Some(End::Fin) => end(passing, flow, Reason::Fin),
-        Some(End::Rst) => end(passing, flow, Reason::Rst),
+        Some(how) => end(passing, flow, how.into()),
         None => {
             if let Some(stage) = Stage::by_packets(flow.packets(), flow.stages) {
                 flow.stages |= stage.bit();
@@ -110,17 +96,13 @@ fn end(passing: &Passing, flow: &mut FlowState, reason: Reason) {
         export::flow(&passing.key, flow, cause);
     }
     sources::ended(&passing.key, flow, reason as u8 == Reason::Rst as u8, passing.now_us);
-    flow.status |= status::ENDED;
-    flow.last_us = passing.now_us;
+    lifecycle::mark_ended(flow, passing.now_us);
 }
 
 /// Empties a flow that was exported because it lasts, and goes on.
 #[inline(always)]
 pub fn cut(flow: &mut FlowState) {
-    let (status, last_us) = (flow.status, flow.last_us);
-    clear(flow);
-    flow.status = status;
-    flow.last_us = last_us;
+    lifecycle::cut(flow, clear);
 }
 
 /// Makes the value all zero but for the lock, which is held.

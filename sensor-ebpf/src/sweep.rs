@@ -4,7 +4,7 @@
 
 use aya_ebpf::cty::c_void;
 use ganglion_flow::half_open::{HalfOpen, HalfOpenSet, WAYS};
-use ganglion_flow::packet::TCP;
+use ganglion_flow::lifecycle::{self, Due, Timeouts};
 use ganglion_flow::state::status;
 use ganglion_flow::{FlowKey, FlowState, Hook, Reason, Stage};
 
@@ -64,46 +64,19 @@ unsafe fn copy_key(key: *const FlowKey) -> FlowKey {
     }
 }
 
-/// What the sweep has to do with a flow.
-#[derive(Clone, Copy)]
-enum Due {
-    /// Remove the marker of an ended flow.
-    Forget,
-    /// Export as ended, and delete.
-    End(Reason),
-    /// Export as ended, and go on in the same entry: it lasted for the active time-out.
-    Cut,
-    /// Export as it is.
-    Early(Stage),
+#[inline(always)]
+fn timeouts() -> Timeouts {
+    Timeouts {
+        idle_us: setting!(idle_us),
+        active_us: setting!(active_us),
+        half_open_us: setting!(half_open_us),
+        linger_us: setting!(linger_us),
+    }
 }
 
 #[inline(always)]
 fn due(key: &FlowKey, flow: &FlowState, now_us: u64) -> Option<Due> {
-    let flush = setting!(flush_reason);
-    let silent_us = now_us.saturating_sub(flow.last_us);
-    let age_us = now_us.saturating_sub(flow.first_us);
-    if flow.status & status::ENDED != 0 {
-        return (silent_us >= setting!(linger_us) || flush != 0).then_some(Due::Forget);
-    }
-    if flush == Reason::Upgrade as u64 {
-        return Some(Due::End(Reason::Upgrade));
-    }
-    if flush != 0 {
-        return Some(Due::End(Reason::Shutdown));
-    }
-    if silent_us >= setting!(idle_us) {
-        return Some(Due::End(Reason::Idle));
-    }
-    if key.protocol == TCP && flow.status & status::ESTABLISHED == 0 && silent_us >= setting!(half_open_us) {
-        return Some(Due::End(Reason::HalfOpen));
-    }
-    if flow.is_cut() {
-        return None;
-    }
-    if age_us >= setting!(active_us) {
-        return Some(Due::Cut);
-    }
-    Stage::by_age(age_us, flow.stages).map(Due::Early)
+    lifecycle::due(flow, key.protocol, timeouts(), setting!(flush_reason), now_us)
 }
 
 #[inline(always)]
@@ -171,7 +144,7 @@ pub extern "C" fn ganglion_sweep_half_open(ctx: *mut MapElement) -> i32 {
     while i < WAYS {
         // SAFETY: the iterator's buffer has the map's value size. Unlocked reads: decided again below.
         let seen_us = unsafe { (*(&raw const (*value).ways).cast::<HalfOpen>().add(i)).seen_us };
-        any |= is_old(seen_us, now_us);
+        any |= over(seen_us, now_us).is_some();
         i += 1;
     }
     if any {
@@ -185,8 +158,12 @@ pub extern "C" fn ganglion_sweep_half_open(ctx: *mut MapElement) -> i32 {
 }
 
 #[inline(always)]
-fn is_old(seen_us: u64, now_us: u64) -> bool {
-    seen_us != 0 && (now_us.saturating_sub(seen_us) >= setting!(half_open_us) || setting!(flush_reason) != 0)
+fn over(seen_us: u64, now_us: u64) -> Option<Reason> {
+    // An empty slot.
+    if seen_us == 0 {
+        return None;
+    }
+    lifecycle::half_open_due(seen_us, setting!(half_open_us), setting!(flush_reason), now_us)
 }
 
 #[inline(always)]
@@ -202,8 +179,8 @@ fn half_open_set(index: u32, now_us: u64) {
     while i < WAYS {
         // SAFETY: `i` is below `WAYS`, and the lock is held.
         let slot = unsafe { &mut *(&raw mut (*set).ways).cast::<HalfOpen>().add(i) };
-        if is_old(slot.seen_us, now_us) {
-            expire(slot, now_us);
+        if let Some(reason) = over(slot.seen_us, now_us) {
+            expire(slot, reason, now_us);
         }
         i += 1;
     }
@@ -211,7 +188,7 @@ fn half_open_set(index: u32, now_us: u64) {
 }
 
 #[inline(always)]
-fn expire(slot: &mut HalfOpen, now_us: u64) {
+fn expire(slot: &mut HalfOpen, reason: Reason, now_us: u64) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         return;
     };
@@ -221,11 +198,6 @@ fn expire(slot: &mut HalfOpen, now_us: u64) {
         &mut *scratch
     };
     slot.open(state);
-    let reason = match setting!(flush_reason) {
-        0 => Reason::HalfOpen,
-        flush if flush == Reason::Upgrade as u64 => Reason::Upgrade,
-        _ => Reason::Shutdown,
-    };
     export::flow(&raw const slot.key, state, Cause { stage: Stage::End, reason, hook: Hook::Sweep as u8, now_us });
     slot.seen_us = 0;
 }

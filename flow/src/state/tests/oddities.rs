@@ -1,6 +1,7 @@
 //! TCP that does not go by the book, and fragments.
 
 use super::*;
+use crate::lifecycle::reopens;
 
 const DATA: u8 = tcp_flag::ACK | tcp_flag::PSH;
 
