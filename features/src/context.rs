@@ -57,6 +57,15 @@ pub struct ContextStats {
     pub targets_evicted: u64,
 }
 
+/// What happened around a FLOW record, per window, the record itself included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// What the initiator did.
+    pub actor: [WindowTotals; 3],
+    /// What arrived at the responder.
+    pub target: [WindowTotals; 3],
+}
+
 type Place = (Addr, u16);
 
 /// The memory behind the context features. One per sensor: boot clocks differ.
@@ -86,13 +95,37 @@ impl Context {
 
     /// Notes the record and derives its row, itself included in the context.
     pub fn observe(&mut self, record: &Record) -> Row {
-        self.records += 1;
-        self.clock.advance(record.header().time_us);
-        let now_us = self.clock.now_us();
         match record {
-            Record::Flow(flow) => self.flow(flow, now_us),
-            Record::Source(source) => self.source(source, now_us),
+            Record::Flow(flow) => {
+                let around = self.surroundings(flow);
+                of_flow(flow, &around)
+            }
+            Record::Source(source) => {
+                let now_us = self.at(source.header.time_us);
+                self.source(source, now_us)
+            }
         }
+    }
+
+    /// Notes a FLOW record and says what happened around it.
+    pub fn surroundings(&mut self, record: &FlowRecord) -> Surroundings {
+        let now_us = self.at(record.header.time_us);
+        let ((initiator, _), (responder, responder_port)) = endpoints(&record.key, &record.state);
+        let part = Contribution::of_flow(record);
+        let service = contribution::service(responder, responder_port, record.key.protocol);
+        let actor = self.actors.entry((initiator, record.key.domain), Track::default);
+        actor.add(now_us, &part.towards(responder, responder_port, service));
+        let actor = actor.totals(now_us, service);
+        let target = self.targets.entry((responder, record.key.domain), Track::default);
+        target.add(now_us, &part.towards(initiator, responder_port, service));
+        Surroundings { actor, target: target.totals(now_us, service) }
+    }
+
+    /// Event time with a record of this time.
+    fn at(&mut self, time_us: u64) -> u64 {
+        self.records += 1;
+        self.clock.advance(time_us);
+        self.clock.now_us()
     }
 
     /// What was counted so far.
@@ -106,27 +139,6 @@ impl Context {
             actors_evicted: self.actors.evicted(),
             targets_evicted: self.targets.evicted(),
         }
-    }
-
-    fn flow(&mut self, record: &FlowRecord, now_us: u64) -> Row {
-        let ((initiator, _), (responder, responder_port)) = endpoints(&record.key, &record.state);
-        let part = Contribution::of_flow(record);
-        let service = contribution::service(responder, responder_port, record.key.protocol);
-        let actor = self.actors.entry((initiator, record.key.domain), Track::default);
-        actor.add(now_us, &part.towards(responder, responder_port, service));
-        let actor = actor.totals(now_us, service);
-        let target = self.targets.entry((responder, record.key.domain), Track::default);
-        target.add(now_us, &part.towards(initiator, responder_port, service));
-        let target = target.totals(now_us, service);
-        let view = View {
-            header: &record.header,
-            flow: &record.state,
-            protocol: record.key.protocol,
-            source: &NO_SOURCE,
-            actor: &actor,
-            target: &target,
-        };
-        row(&view, true, Meta::of_flow(record))
     }
 
     fn source(&mut self, record: &SourceRecord, now_us: u64) -> Row {
@@ -147,6 +159,18 @@ impl Context {
         };
         row(&view, false, Meta::of_source(record))
     }
+}
+
+fn of_flow(record: &FlowRecord, around: &Surroundings) -> Row {
+    let view = View {
+        header: &record.header,
+        flow: &record.state,
+        protocol: record.key.protocol,
+        source: &NO_SOURCE,
+        actor: &around.actor,
+        target: &around.target,
+    };
+    row(&view, true, Meta::of_flow(record))
 }
 
 fn row(view: &View<'_>, is_flow: bool, meta: Meta) -> Row {

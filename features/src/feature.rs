@@ -35,12 +35,19 @@ pub struct Feature {
     pub source: &'static str,
     /// How, in text.
     pub formula: &'static str,
-    /// The CICFlowMeter column it answers to, where there is one.
+    /// The CICFlowMeter column it answers to, where there is one; several are separated by semicolons.
     pub reference: Option<&'static str>,
     /// The rows it is computed for.
     pub applies: Applies,
     /// The computation, in f64.
     pub(crate) compute: fn(&View<'_>) -> f64,
+}
+
+impl Feature {
+    /// The CICFlowMeter columns it answers to.
+    pub fn references(&self) -> impl Iterator<Item = &'static str> {
+        self.reference.unwrap_or("").split("; ").filter(|name| !name.is_empty())
+    }
 }
 
 /// A feature of FLOW rows.

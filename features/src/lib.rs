@@ -12,6 +12,7 @@ mod moments;
 mod row;
 mod view;
 
+pub mod columns;
 pub mod community_id;
 pub mod context;
 pub mod docs;
@@ -22,7 +23,7 @@ pub mod table;
 
 pub use bounded::Bounded;
 pub use clock::{EventClock, Tick};
-pub use context::{Context, ContextLimits, ContextStats};
+pub use context::{Context, ContextLimits, ContextStats, Surroundings};
 pub use feature::{Applies, Feature};
 pub use recording::{Recording, RecordingError, rows_from_recording};
 pub use row::{Meta, Row, SourceMeta};

@@ -14,6 +14,9 @@ use crate::feature::Feature;
 use crate::view::View;
 use sha2::{Digest, Sha256};
 
+/// The last groups tell of what went on around a record.
+const CONTEXT_GROUPS: usize = 6;
+
 const GROUPS: [&[Feature]; 14] = [
     flow::TABLE,
     direction::FORWARD,
@@ -32,14 +35,20 @@ const GROUPS: [&[Feature]; 14] = [
 ];
 
 /// Number of features: the width of a row.
-pub const COUNT: usize = {
+pub const COUNT: usize = count(GROUPS.len());
+
+/// Where the features of what went on around a record begin.
+pub(crate) const CONTEXT_AT: usize = count(GROUPS.len() - CONTEXT_GROUPS);
+
+/// Features of the first groups.
+const fn count(groups: usize) -> usize {
     let (mut count, mut group) = (0, 0);
-    while group < GROUPS.len() {
+    while group < groups {
         count += GROUPS[group].len();
         group += 1;
     }
     count
-};
+}
 
 /// Every feature, in the order of a row.
 pub static TABLE: [Feature; COUNT] = {

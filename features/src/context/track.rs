@@ -122,6 +122,22 @@ fn live(part: &Part, now_us: u64) -> bool {
 }
 
 impl WindowTotals {
+    /// Nothing happened.
+    pub const NONE: Self = Self {
+        started: 0,
+        ended: 0,
+        unanswered: 0,
+        reset: 0,
+        new: 0,
+        new_unanswered: 0,
+        packets: 0,
+        payload_bytes: 0,
+        duration_us: 0,
+        ports: Sketch([0; 4]),
+        peers: Sketch([0; 4]),
+        same_service: 0,
+    };
+
     fn add(&mut self, part: &Contribution, service: u64) {
         self.started += u64::from(part.started);
         self.ended += u64::from(part.ended);

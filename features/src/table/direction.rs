@@ -47,7 +47,7 @@ macro_rules! direction {
                 "bytes",
                 concat!($p, ": payload_bytes, packets"),
                 "payload bytes / packets",
-                Some(concat!($cap, " Packet Length Mean")),
+                Some(concat!($cap, " Packet Length Mean; ", $cap, " Segment Size Avg")),
                 |v| payloads(&v.flow.$d).mean(),
             ),
             flow(

@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Feature] = &[
         "bytes",
         "*.payload_bytes, *.packets",
         "payload bytes / packets",
-        Some("Packet Length Mean"),
+        Some("Packet Length Mean; Average Packet Size"),
         |v| v.payloads().mean(),
     ),
     flow(
