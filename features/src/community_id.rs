@@ -5,7 +5,9 @@ use ganglion_flow::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use ganglion_flow::state::endpoints;
 use ganglion_flow::{Addr, FlowKey, FlowState};
 use sha1::{Digest, Sha1};
-use std::net::IpAddr;
+
+/// "1:" and 20 bytes in base64.
+const TEXT_LEN: usize = 30;
 
 /// One end of a flow: an address with its port; for ICMP, the type on the sender's side and the code on the
 /// receiver's.
@@ -13,14 +15,23 @@ pub type End = (Addr, u16);
 
 /// The Community ID of a flow, seed 0. For ICMP pass type and code through [`icmp_ports`] first.
 pub fn community_id(source: End, destination: End, protocol: u8) -> String {
-    of_ends(source, destination, protocol, matches!(protocol, ICMP | ICMPV6) && is_one_way(source.1, protocol))
+    let mut text = String::with_capacity(TEXT_LEN);
+    write(&mut text, source, destination, protocol);
+    text
 }
 
 /// The Community ID of a flow as the kernel keeps it, seed 0.
 pub fn of_flow(key: &FlowKey, state: &FlowState) -> String {
+    let mut text = String::with_capacity(TEXT_LEN);
+    write_of_flow(&mut text, key, state);
+    text
+}
+
+/// Appends the Community ID of a flow as the kernel keeps it, seed 0.
+pub fn write_of_flow(text: &mut String, key: &FlowKey, state: &FlowState) {
     let ((source, _), (destination, _)) = endpoints(key, state);
     let (from, to) = ports(key, state);
-    community_id((source, from), (destination, to), key.protocol)
+    write(text, (source, from), (destination, to), key.protocol);
 }
 
 /// What stands for the ports of a flow, the initiator's first: type and counterpart or code for ICMP.
@@ -32,21 +43,25 @@ pub(crate) fn ports(key: &FlowKey, state: &FlowState) -> (u16, u16) {
     }
 }
 
-fn of_ends(source: End, destination: End, protocol: u8, one_way: bool) -> String {
-    let (mut first, mut second) = ((bytes(source.0), source.1), (bytes(destination.0), destination.1));
+fn write(text: &mut String, source: End, destination: End, protocol: u8) {
+    let one_way = matches!(protocol, ICMP | ICMPV6) && is_one_way(source.1, protocol);
+    let (source_octets, destination_octets) = (source.0.octets(), destination.0.octets());
+    let mut first = (bytes(source.0, &source_octets), source.1);
+    let mut second = (bytes(destination.0, &destination_octets), destination.1);
     if !one_way && second < first {
         (first, second) = (second, first);
     }
     let mut hash = Sha1::new();
     hash.update([0, 0]);
-    hash.update(&first.0);
-    hash.update(&second.0);
+    hash.update(first.0);
+    hash.update(second.0);
     hash.update([protocol, 0]);
     if matches!(protocol, TCP | UDP | SCTP | ICMP | ICMPV6) {
         hash.update(first.1.to_be_bytes());
         hash.update(second.1.to_be_bytes());
     }
-    format!("1:{}", base64::engine::general_purpose::STANDARD.encode(hash.finalize()))
+    text.push_str("1:");
+    base64::engine::general_purpose::STANDARD.encode_string(hash.finalize(), text);
 }
 
 /// What stands for ports in an ICMP flow: the type and its counterpart (echo request and reply, …), or type
@@ -73,16 +88,15 @@ fn counterpart(protocol: u8, icmp_type: u8) -> Option<u8> {
     })
 }
 
-fn bytes(addr: Addr) -> Vec<u8> {
-    match IpAddr::from(addr) {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
+/// The address as it stands on the wire, of its 16 bytes.
+fn bytes(addr: Addr, octets: &[u8; 16]) -> &[u8] {
+    if addr.is_v4() { &octets[12..] } else { octets }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     fn addr(text: &str) -> Addr {
         text.parse::<IpAddr>().unwrap().into()

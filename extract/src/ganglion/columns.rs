@@ -1,0 +1,43 @@
+//! From records to the columns of a batch.
+
+use std::borrow::Cow;
+
+use ganglion_features::columns::{columns, flow_features};
+use ganglion_features::{Feature, Surroundings};
+use ganglion_flow::record::FlowRecord;
+
+use super::Options;
+use super::identity::IDENTITY;
+use crate::table::{Batch, Cells, Field, Kind};
+
+/// The columns of a table of these options: identity, then features in the order of their table.
+pub fn fields(options: &Options) -> Vec<Field> {
+    let identity = IDENTITY.iter().map(|column| (column.name, column.unit, column.kind()));
+    let features = flow_features(options.context).into_iter().map(|feature| (feature.name, feature.unit, Kind::Float));
+    identity.chain(features).map(|(name, unit, kind)| Field { name: Cow::Borrowed(name), unit, kind }).collect()
+}
+
+/// Records that become a batch.
+pub(super) struct Records {
+    pub(super) records: Vec<FlowRecord>,
+    /// Of each record, where asked for.
+    pub(super) around: Option<Vec<Surroundings>>,
+}
+
+/// Makes batches.
+pub(super) struct Columns {
+    features: Vec<&'static Feature>,
+}
+
+impl Columns {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { features: flow_features(options.context) }
+    }
+
+    pub(super) fn batch(&self, records: &Records) -> Batch {
+        let Records { records, around } = records;
+        let identity = IDENTITY.iter().map(|column| column.cells(records));
+        let features = columns(&self.features, records, around.as_deref()).into_iter().map(Cells::Float);
+        Batch { columns: identity.chain(features).collect(), rows: records.len() }
+    }
+}

@@ -1,0 +1,190 @@
+//! From frames to batches, on one core or on several.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use super::clock::Clock;
+use super::columns::Columns;
+use super::pool::{self, Pool};
+use super::rows::Rows;
+use super::secret::Secret;
+use super::shard::{Passing, Shard};
+use super::{Counts, Options};
+use crate::capture::Frame;
+use crate::table::Batch;
+
+/// Frames of a piece: at its end all flows are looked at, and rows put in order.
+pub(super) const PIECE_FRAMES: u32 = 8_192;
+
+/// Extracts flows on `jobs` cores. `feed` gives the frames to the [`Extraction`]; each batch is encoded by `encode`, on
+/// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`.
+///
+/// Once `sink` breaks off, so does [`Extraction::frame`], and the rest is left out.
+pub fn extract<T: Send, R>(
+    options: &Options,
+    jobs: NonZeroUsize,
+    encode: impl Fn(Batch) -> T + Sync,
+    mut sink: impl FnMut(T) -> ControlFlow<()>,
+    feed: impl FnOnce(&mut Extraction<'_>) -> R,
+) -> (R, Counts) {
+    if jobs.get() > 1 {
+        return pool::extract(options, jobs, &encode, &mut sink, feed);
+    }
+    let secret = Secret::new();
+    let mut write = |batch| sink(encode(batch));
+    let serial = Serial {
+        shard: Shard::new(*options, secret),
+        rows: Rows::new(options),
+        columns: Columns::new(options),
+        held: 0,
+        write: &mut write,
+    };
+    let mut extraction = Extraction::new(options, secret, Place::Here(Box::new(serial)));
+    let result = feed(&mut extraction);
+    let counts = extraction.finish();
+    (result, counts)
+}
+
+/// Takes the frames of captures, in their order.
+pub struct Extraction<'a> {
+    domain: u16,
+    secret: Secret,
+    clock: Clock,
+    counts: Counts,
+    in_piece: u32,
+    over: ControlFlow<()>,
+    place: Place<'a>,
+}
+
+/// Where packets go.
+enum Place<'a> {
+    Here(Box<Serial<'a>>),
+    Pool(Pool<'a>),
+}
+
+impl<'a> Extraction<'a> {
+    fn new(options: &Options, secret: Secret, place: Place<'a>) -> Self {
+        Self {
+            domain: options.domain,
+            secret,
+            clock: Clock::default(),
+            counts: Counts::default(),
+            in_piece: 0,
+            over: ControlFlow::Continue(()),
+            place,
+        }
+    }
+
+    pub(super) fn of_pool(options: &Options, secret: Secret, pool: Pool<'a>) -> Self {
+        Self::new(options, secret, Place::Pool(pool))
+    }
+
+    /// A frame of a capture, of any link type. Its time is cut to microseconds. Breaks off when the sink did.
+    #[inline]
+    pub fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
+        let moment = self.clock.frame(frame.time_ns);
+        if let Some(over_us) = moment.over_us {
+            self.piece(over_us, true)?;
+        }
+        self.counts.seen();
+        self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
+        match frame.packet() {
+            Ok(packet) => {
+                let (key, sender_is_a) = packet.key(self.domain);
+                let hash = self.secret.hash(&key);
+                let (now_us, clock_us) = (moment.now_us, moment.clock_us);
+                self.place.packet(Passing { packet, key, hash, sender_is_a, now_us, clock_us });
+            }
+            Err(why) => self.counts.not_a_flow(why),
+        }
+        self.in_piece += 1;
+        if self.in_piece == PIECE_FRAMES {
+            self.piece(moment.clock_us, false)?;
+        }
+        self.over
+    }
+
+    /// What became of the frames so far. Rows and flows are counted when the extraction is over, or on one core.
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts.backwards = self.clock.backwards();
+        counts.time_resets = self.clock.resets();
+        if let Place::Here(serial) = &self.place {
+            counts.add(serial.shard.counts());
+            counts.rows = serial.rows.count();
+        }
+        counts
+    }
+
+    /// A piece ends at this event time; with `flush` all flows do.
+    #[inline(never)]
+    fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        self.in_piece = 0;
+        let over = match &mut self.place {
+            Place::Here(serial) => {
+                let over = serial.piece(clock_us, flush);
+                self.counts.live_peak = self.counts.live_peak.max(serial.held);
+                over
+            }
+            Place::Pool(pool) => pool.piece(clock_us, flush),
+        };
+        if over.is_break() {
+            self.over = over;
+        }
+        over
+    }
+
+    /// The end of the last capture.
+    pub(super) fn finish(mut self) -> Counts {
+        let over = if self.over.is_continue() { self.piece(self.clock.now_us(), true) } else { self.over };
+        let mut counts = self.counts();
+        match self.place {
+            Place::Here(mut serial) => {
+                if over.is_continue() {
+                    let _ = serial.end();
+                }
+            }
+            Place::Pool(pool) => counts.add(&pool.finish()),
+        }
+        counts
+    }
+}
+
+impl Place<'_> {
+    #[inline]
+    fn packet(&mut self, passing: Passing) {
+        match self {
+            Self::Here(serial) => serial.shard.packet(&passing),
+            Self::Pool(pool) => pool.packet(passing),
+        }
+    }
+}
+
+/// Everything on one core.
+struct Serial<'a> {
+    shard: Shard,
+    rows: Rows,
+    columns: Columns,
+    held: u64,
+    write: &'a mut dyn FnMut(Batch) -> ControlFlow<()>,
+}
+
+impl Serial<'_> {
+    fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        self.held = self.shard.piece(clock_us, flush);
+        self.rows.add(&[self.shard.take_rows()]);
+        self.write()
+    }
+
+    fn end(&mut self) -> ControlFlow<()> {
+        self.rows.end();
+        self.write()
+    }
+
+    fn write(&mut self) -> ControlFlow<()> {
+        while let Some(records) = self.rows.next() {
+            (self.write)(self.columns.batch(&records))?;
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The columns before the features: which flow a row is about, and when. Never inputs of a model.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use ganglion_features::community_id;
+use ganglion_flow::packet::{ICMP, ICMPV6};
+use ganglion_flow::record::FlowRecord;
+use ganglion_flow::state::endpoints;
+use ganglion_flow::{Addr, Reason, Stage};
+
+use crate::table::{Cells, Kind, Texts};
+
+/// One column.
+pub(super) struct Identity {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    /// The CICFlowMeter column that it answers to.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tests compare the tables"))]
+    pub(super) reference: Option<&'static str>,
+    value: Value,
+}
+
+/// How a cell follows from a record.
+enum Value {
+    Text(fn(&FlowRecord, &mut String)),
+    Int(fn(&FlowRecord) -> i64),
+    Time(fn(&FlowRecord) -> u64),
+}
+
+impl Identity {
+    pub(super) fn kind(&self) -> Kind {
+        match self.value {
+            Value::Text(_) => Kind::Text,
+            Value::Int(_) => Kind::Int,
+            Value::Time(_) => Kind::Time,
+        }
+    }
+
+    /// The column of these records.
+    pub(super) fn cells(&self, records: &[FlowRecord]) -> Cells {
+        match self.value {
+            Value::Text(write) => {
+                let mut texts = Texts::default();
+                records.iter().for_each(|record| texts.push_with(|text| write(record, text)));
+                Cells::Text(texts)
+            }
+            Value::Int(of) => Cells::Int(records.iter().map(of).collect()),
+            Value::Time(of) => Cells::Time(records.iter().map(|record| of(record).cast_signed()).collect()),
+        }
+    }
+}
+
+const fn text(name: &'static str, reference: Option<&'static str>, write: fn(&FlowRecord, &mut String)) -> Identity {
+    Identity { name, unit: "", reference, value: Value::Text(write) }
+}
+
+const fn int(name: &'static str, reference: Option<&'static str>, of: fn(&FlowRecord) -> i64) -> Identity {
+    Identity { name, unit: "", reference, value: Value::Int(of) }
+}
+
+/// All of them, in the order of the columns.
+pub(super) static IDENTITY: &[Identity] = &[
+    text("flow_id", Some("Flow ID"), |record, text| {
+        let ((initiator, from), (responder, to)) = endpoints(&record.key, &record.state);
+        write_addr(text, initiator);
+        text.push('-');
+        write_addr(text, responder);
+        for number in [from, to, record.key.protocol.into()] {
+            text.push('-');
+            write_number(text, number);
+        }
+    }),
+    Identity {
+        name: "timestamp",
+        unit: "UTC",
+        reference: Some("Timestamp"),
+        value: Value::Time(|record| record.state.first_us),
+    },
+    text("community_id", None, |record, text| community_id::write_of_flow(text, &record.key, &record.state)),
+    text("initiator", Some("Src IP"), |record, text| write_addr(text, endpoints(&record.key, &record.state).0.0)),
+    int("initiator_port", Some("Src Port"), |record| endpoints(&record.key, &record.state).0.1.into()),
+    text("responder", Some("Dst IP"), |record, text| write_addr(text, endpoints(&record.key, &record.state).1.0)),
+    int("responder_port", Some("Dst Port"), |record| endpoints(&record.key, &record.state).1.1.into()),
+    int("protocol", Some("Protocol"), |record| record.key.protocol.into()),
+    int("domain", None, |record| record.key.domain.into()),
+    text("stage", None, |record, text| text.push_str(Stage::from_u8(record.header.stage).map_or("", stage))),
+    text("reason", None, |record, text| text.push_str(Reason::from_u8(record.header.reason).map_or("", reason))),
+    int("icmp_type", Some("ICMP Type"), |record| icmp(record, record.state.icmp_type)),
+    int("icmp_code", Some("ICMP Code"), |record| icmp(record, record.state.icmp_code)),
+];
+
+/// −1 where the flow is not ICMP, as the reference has it.
+fn icmp(record: &FlowRecord, number: u8) -> i64 {
+    if matches!(record.key.protocol, ICMP | ICMPV6) { number.into() } else { -1 }
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::End => "end",
+        Stage::Packets8 => "packets_8",
+        Stage::Packets32 => "packets_32",
+        Stage::Packets128 => "packets_128",
+        Stage::Age1s => "age_1s",
+        Stage::Age5s => "age_5s",
+        Stage::Age30s => "age_30s",
+        Stage::Source => "source",
+    }
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Early => "early",
+        Reason::Fin => "fin",
+        Reason::Rst => "rst",
+        Reason::Idle => "idle",
+        Reason::Active => "active",
+        Reason::HalfOpen => "half_open",
+        Reason::Reopened => "reopened",
+        // Nobody upgrades a capture file.
+        Reason::Shutdown | Reason::Upgrade => "capture_end",
+        Reason::Level => "level",
+    }
+}
+
+fn write_addr(text: &mut String, addr: Addr) {
+    match IpAddr::from(addr) {
+        // Twice as fast as by way of a formatter, and there are four in a row.
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            write_number(text, a.into());
+            for octet in [b, c, d] {
+                text.push('.');
+                write_number(text, octet.into());
+            }
+        }
+        // Writing to a String cannot fail.
+        IpAddr::V6(v6) => drop(write!(text, "{v6}")),
+    }
+}
+
+fn write_number(text: &mut String, number: u16) {
+    let mut digits = [b'0'; 5];
+    let mut rest = number;
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cicflowmeter;
+    use ganglion_features::TABLE;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_everywhere() {
+        for number in [0, 9, 10, 99, 100, 255, 1000, 65_535] {
+            let mut text = String::new();
+            write_number(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+        for addr in ["0.0.0.0", "198.18.0.255", "2001:2::7", "::", "::ffff:1"] {
+            let ip: IpAddr = addr.parse().unwrap();
+            let mut text = String::new();
+            write_addr(&mut text, ip.into());
+            assert_eq!(text, ip.to_string());
+        }
+    }
+
+    #[test]
+    fn every_column_of_the_reference_has_its_answer() {
+        // What takes unbounded memory, and what the reference leaves to others.
+        const EXTRACTOR_ALONE: [&str; 5] = [
+            "Fwd TCP Retrans. Count",
+            "Bwd TCP Retrans. Count",
+            "Total TCP Retrans. Count",
+            "Total Connection Flow Time",
+            "Label",
+        ];
+        let features: Vec<_> = TABLE.iter().flat_map(|feature| feature.references()).collect();
+        let identities: Vec<_> = IDENTITY.iter().filter_map(|column| column.reference).collect();
+        let answered: Vec<_> = features.iter().chain(&identities).chain(&EXTRACTOR_ALONE).copied().collect();
+        let distinct: BTreeSet<_> = answered.iter().copied().collect();
+        assert_eq!(distinct.len(), answered.len(), "a column is answered twice");
+        let columns: BTreeSet<_> = cicflowmeter::COLUMNS.iter().map(|column| column.name).collect();
+        let missing: Vec<_> = columns.difference(&distinct).collect();
+        let unknown: Vec<_> = distinct.difference(&columns).collect();
+        assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}; of no such column: {unknown:?}");
+    }
+}

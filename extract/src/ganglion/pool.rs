@@ -1,0 +1,226 @@
+//! Several cores: packets are dealt to shards by key, and shards, rows and batches to whoever has time.
+//!
+//! The caller's thread reads and parses, and helps where the others can't follow. Each shard takes its pieces in order;
+//! the records of a piece are put in order when all shards have done it, piece by piece. So the rows are those of one
+//! core. All queues are bounded.
+
+mod state;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::columns::Columns;
+use super::extraction::Extraction;
+use super::rows::Rows;
+use super::secret::Secret;
+use super::shard::{Passing, Shard};
+use super::{Counts, Options};
+use crate::table::Batch;
+use state::{Done, State, Task};
+
+/// Shards of each core: enough that nobody waits for another's.
+const SHARDS_A_JOB: usize = 8;
+/// More than that are never made.
+const SHARDS_MAX: usize = 256;
+
+/// What the threads share.
+struct Shared<'a, T> {
+    shards: Vec<Mutex<Shard>>,
+    columns: Columns,
+    encode: &'a (dyn Fn(Batch) -> T + Sync),
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+/// As [`super::extract`], with more than one job.
+pub(super) fn extract<T: Send, R>(
+    options: &Options,
+    jobs: NonZeroUsize,
+    encode: &(dyn Fn(Batch) -> T + Sync),
+    sink: &mut dyn FnMut(T) -> ControlFlow<()>,
+    feed: impl FnOnce(&mut Extraction<'_>) -> R,
+) -> (R, Counts) {
+    let secret = Secret::new();
+    let shards = (jobs.get() * SHARDS_A_JOB).min(SHARDS_MAX);
+    let shared = Shared {
+        shards: (0..shards).map(|_| Mutex::new(Shard::new(*options, secret))).collect(),
+        columns: Columns::new(options),
+        encode,
+        state: Mutex::new(State::new(shards, jobs.get(), Rows::new(options))),
+        changed: Condvar::new(),
+    };
+    std::thread::scope(|scope| {
+        // Whatever happens on this thread, the others end.
+        let _end = End(&shared);
+        for _ in 1..jobs.get() {
+            scope.spawn(|| shared.work());
+        }
+        let mut caller = Caller { shared: &shared, sink };
+        let mut extraction = Extraction::of_pool(options, secret, Pool::new(shards, &mut caller));
+        let result = feed(&mut extraction);
+        let counts = extraction.finish();
+        (result, counts)
+    })
+}
+
+impl<T> Shared<'_, T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a thread other than the caller's does.
+    fn work(&self) {
+        // A thread that panics ends all.
+        let end = End(self);
+        let mut state = self.state();
+        while !state.is_over() {
+            state = match state.pick_late() {
+                Some(task) => self.run(task, state),
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        drop(state);
+        drop(end);
+    }
+
+    /// Does a task, without holding the state.
+    fn run<'s>(&'s self, task: Task, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
+        drop(state);
+        let done = match task {
+            Task::Apply { shard: at, piece, packets, clock_us, flush } => {
+                let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
+                packets.iter().for_each(|passing| shard.packet(passing));
+                let held = shard.piece(clock_us, flush);
+                Done::Applied { shard: at, piece, rows: shard.take_rows(), held }
+            }
+            Task::Collect { mut rows, shards, last } => {
+                rows.add(&shards);
+                if last {
+                    rows.end();
+                }
+                Done::Collected { rows, last }
+            }
+            Task::Encode { number, records } => {
+                let batch = self.columns.batch(&records);
+                drop(records);
+                Done::Encoded { number, text: (self.encode)(batch) }
+            }
+        };
+        let mut state = self.state();
+        state.done(done);
+        self.changed.notify_all();
+        state
+    }
+}
+
+/// Tells all threads to end, should the one that holds it go away early.
+struct End<'a, T>(&'a Shared<'a, T>);
+
+impl<T> Drop for End<'_, T> {
+    fn drop(&mut self) {
+        self.0.state().stop();
+        self.0.changed.notify_all();
+    }
+}
+
+/// The caller's thread.
+struct Caller<'a, T> {
+    shared: &'a Shared<'a, T>,
+    sink: &'a mut dyn FnMut(T) -> ControlFlow<()>,
+}
+
+/// [`Caller`], whatever its batches become.
+trait Hand {
+    /// Hands a piece over, and helps until there is room for the next.
+    fn piece(&mut self, piece: Piece) -> ControlFlow<()>;
+
+    /// Helps until everything is written; what was counted.
+    fn finish(&mut self) -> Counts;
+}
+
+impl<T: Send> Hand for Caller<'_, T> {
+    fn piece(&mut self, piece: Piece) -> ControlFlow<()> {
+        self.shared.state().add(piece);
+        self.shared.changed.notify_all();
+        self.help(State::has_room)
+    }
+
+    fn finish(&mut self) -> Counts {
+        self.shared.state().close();
+        let _ = self.help(State::is_done);
+        let mut counts = Counts::default();
+        for shard in &self.shared.shards {
+            counts.add(shard.lock().unwrap_or_else(PoisonError::into_inner).counts());
+        }
+        self.shared.state().count(&mut counts);
+        counts
+    }
+}
+
+impl<T: Send> Caller<'_, T> {
+    fn help(&mut self, enough: fn(&State<T>) -> bool) -> ControlFlow<()> {
+        let mut state = self.shared.state();
+        loop {
+            if state.is_over() {
+                return ControlFlow::Break(());
+            }
+            if let Some(text) = state.next_text() {
+                drop(state);
+                let over = (self.sink)(text);
+                state = self.shared.state();
+                if over.is_break() {
+                    state.stop();
+                    self.shared.changed.notify_all();
+                }
+            } else if enough(&state) {
+                return ControlFlow::Continue(());
+            } else if let Some(task) = state.pick_early() {
+                state = self.shared.run(task, state);
+            } else {
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// Packets of a piece, by shard.
+struct Piece {
+    packets: Vec<Vec<Passing>>,
+    clock_us: u64,
+    flush: bool,
+}
+
+/// Where an [`Extraction`] puts its packets.
+pub(super) struct Pool<'a> {
+    packets: Vec<Vec<Passing>>,
+    hand: &'a mut dyn Hand,
+}
+
+impl<'a> Pool<'a> {
+    fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
+        Self { packets: empty(shards), hand }
+    }
+
+    #[inline]
+    pub(super) fn packet(&mut self, passing: Passing) {
+        // The high bits; a shard's own table goes by the low ones and the highest.
+        let high = (passing.hash >> 32) as u32 & 0xff_ffff;
+        let shard = (high as usize * self.packets.len()) >> 24;
+        self.packets[shard].push(passing);
+    }
+
+    pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        let next = empty(self.packets.len());
+        let packets = std::mem::replace(&mut self.packets, next);
+        self.hand.piece(Piece { packets, clock_us, flush })
+    }
+
+    pub(super) fn finish(self) -> Counts {
+        self.hand.finish()
+    }
+}
+
+fn empty(shards: usize) -> Vec<Vec<Passing>> {
+    (0..shards).map(|_| Vec::with_capacity(2 * super::extraction::PIECE_FRAMES as usize / shards)).collect()
+}

@@ -1,0 +1,198 @@
+//! What is to be done, what is being done, what is done.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ganglion_flow::record::FlowRecord;
+
+use super::Piece;
+use crate::ganglion::Counts;
+use crate::ganglion::columns::Records;
+use crate::ganglion::rows::Rows;
+use crate::ganglion::shard::Passing;
+
+/// Pieces under way.
+const PIECES_MAX: usize = 12;
+
+/// Work for one thread.
+pub(super) enum Task {
+    /// A shard's packets of a piece.
+    Apply { shard: usize, piece: u64, packets: Vec<Passing>, clock_us: u64, flush: bool },
+    /// The records of a piece, by shard.
+    Collect { rows: Box<Rows>, shards: Vec<Vec<FlowRecord>>, last: bool },
+    /// A batch.
+    Encode { number: u64, records: Records },
+}
+
+/// What became of a [`Task`].
+pub(super) enum Done<T> {
+    Applied { shard: usize, piece: u64, rows: Vec<FlowRecord>, held: u64 },
+    Collected { rows: Box<Rows>, last: bool },
+    Encoded { number: u64, text: T },
+}
+
+/// A piece under way.
+struct Under {
+    packets: Vec<Vec<Passing>>,
+    clock_us: u64,
+    flush: bool,
+    rows: Vec<Vec<FlowRecord>>,
+    /// Shards that are through with it.
+    through: usize,
+    held: u64,
+    last: bool,
+}
+
+/// Of one shard.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// The piece that comes next.
+    next: u64,
+    busy: bool,
+}
+
+/// The state of all work.
+pub(super) struct State<T> {
+    pieces: VecDeque<Under>,
+    /// Number of the first of them.
+    first: u64,
+    shards: Vec<Progress>,
+    /// `None` while a thread collects.
+    rows: Option<Box<Rows>>,
+    /// Batches that wait for a thread.
+    batches: VecDeque<(u64, Records)>,
+    batches_max: u64,
+    /// Batches made so far.
+    made: u64,
+    /// Batches encoded, by number.
+    encoded: BTreeMap<u64, T>,
+    /// Batches written.
+    written: u64,
+    live_peak: u64,
+    collected: bool,
+    over: bool,
+}
+
+impl<T> State<T> {
+    pub(super) fn new(shards: usize, jobs: usize, rows: Rows) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            first: 0,
+            shards: vec![Progress::default(); shards],
+            rows: Some(Box::new(rows)),
+            batches: VecDeque::new(),
+            batches_max: jobs as u64 + 1,
+            made: 0,
+            encoded: BTreeMap::new(),
+            written: 0,
+            live_peak: 0,
+            collected: false,
+            over: false,
+        }
+    }
+
+    pub(super) fn add(&mut self, piece: Piece) {
+        let Piece { packets, clock_us, flush } = piece;
+        let rows = packets.iter().map(|_| Vec::new()).collect();
+        self.pieces.push_back(Under { packets, clock_us, flush, rows, through: 0, held: 0, last: false });
+    }
+
+    /// There is no further piece: an empty one says so to whoever collects.
+    pub(super) fn close(&mut self) {
+        let packets = self.shards.iter().map(|_| Vec::new()).collect();
+        self.add(Piece { packets, clock_us: 0, flush: false });
+        if let Some(piece) = self.pieces.back_mut() {
+            piece.last = true;
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.over = true;
+    }
+
+    /// Whether the threads end.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Whether everything is written.
+    pub(super) fn is_done(&self) -> bool {
+        self.collected && self.written == self.made
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.pieces.len() < PIECES_MAX
+    }
+
+    /// A batch to be written.
+    pub(super) fn next_text(&mut self) -> Option<T> {
+        let text = self.encoded.remove(&self.written)?;
+        self.written += 1;
+        Some(text)
+    }
+
+    /// A task, the late steps first: they give memory back.
+    pub(super) fn pick_late(&mut self) -> Option<Task> {
+        self.encode().or_else(|| self.collect()).or_else(|| self.apply())
+    }
+
+    /// A task, the early steps first: who feeds the others does not stay away for long.
+    pub(super) fn pick_early(&mut self) -> Option<Task> {
+        self.apply().or_else(|| self.collect()).or_else(|| self.encode())
+    }
+
+    fn encode(&mut self) -> Option<Task> {
+        let (number, records) = self.batches.pop_front()?;
+        Some(Task::Encode { number, records })
+    }
+
+    fn collect(&mut self) -> Option<Task> {
+        let through = self.pieces.front().is_some_and(|piece| piece.through == self.shards.len());
+        if !through || self.made - self.written >= self.batches_max {
+            return None;
+        }
+        let rows = self.rows.take()?;
+        let piece = self.pieces.pop_front()?;
+        self.first += 1;
+        self.live_peak = self.live_peak.max(piece.held);
+        Some(Task::Collect { rows, shards: piece.rows, last: piece.last })
+    }
+
+    fn apply(&mut self) -> Option<Task> {
+        let end = self.first + self.pieces.len() as u64;
+        let free = self.shards.iter().enumerate().filter(|(_, shard)| !shard.busy && shard.next < end);
+        let (at, &Progress { next, .. }) = free.min_by_key(|(_, shard)| shard.next)?;
+        let piece = self.pieces.get_mut((next - self.first) as usize)?;
+        let packets = std::mem::take(piece.packets.get_mut(at)?);
+        let (clock_us, flush) = (piece.clock_us, piece.flush);
+        self.shards[at].busy = true;
+        Some(Task::Apply { shard: at, piece: next, packets, clock_us, flush })
+    }
+
+    pub(super) fn done(&mut self, done: Done<T>) {
+        match done {
+            Done::Applied { shard, piece, rows, held } => {
+                if let Some(under) = self.pieces.get_mut((piece - self.first) as usize) {
+                    under.rows[shard] = rows;
+                    under.through += 1;
+                    under.held += held;
+                }
+                self.shards[shard] = Progress { next: piece + 1, busy: false };
+            }
+            Done::Collected { mut rows, last } => {
+                while let Some(records) = rows.next() {
+                    self.batches.push_back((self.made, records));
+                    self.made += 1;
+                }
+                self.rows = Some(rows);
+                self.collected |= last;
+            }
+            Done::Encoded { number, text } => drop(self.encoded.insert(number, text)),
+        }
+    }
+
+    /// Adds what was counted here.
+    pub(super) fn count(&self, counts: &mut Counts) {
+        counts.rows += self.rows.as_ref().map_or(0, |rows| rows.count());
+        counts.live_peak = counts.live_peak.max(self.live_peak);
+    }
+}

@@ -1,0 +1,328 @@
+//! Flows of some keys: the kernel's path from a packet to its record, without its limits.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use ganglion_flow::lifecycle::{self, Arrival, Due};
+use ganglion_flow::record::FlowRecord;
+use ganglion_flow::state::{Change, status};
+use ganglion_flow::{FlowKey, FlowState, HalfOpen, Hook, Packet, Reason, RecordHeader, RecordKind, Stage, Wire};
+use hashbrown::HashTable;
+
+use super::secret::Secret;
+use super::slab::Slab;
+use super::{Counts, Options};
+
+/// In a flow's number: it has a full entry.
+const FULL: u32 = 1 << 31;
+
+/// A packet on its way to its flow.
+pub(super) struct Passing {
+    pub(super) packet: Packet,
+    pub(super) key: FlowKey,
+    /// [`Secret::hash`] of the key.
+    pub(super) hash: u64,
+    pub(super) sender_is_a: bool,
+    /// The packet's own time.
+    pub(super) now_us: u64,
+    /// Event time with the packet.
+    pub(super) clock_us: u64,
+}
+
+/// A flow of one packet.
+struct Lone {
+    slot: HalfOpen,
+    /// Of its timer; any other timer that names this place is of a flow before.
+    due_us: u64,
+}
+
+/// A flow of more packets, or the marker of an ended one.
+struct Full {
+    key: FlowKey,
+    /// As in [`Lone`]; 0 before there is a timer.
+    due_us: u64,
+    state: FlowState,
+}
+
+/// Some of the flows.
+pub(super) struct Shard {
+    options: Options,
+    secret: Secret,
+    /// Numbers of flows, by hash of their keys.
+    index: HashTable<u32>,
+    lone: Slab<Lone>,
+    full: Slab<Full>,
+    /// When to look at which flow again. A flow has one that counts.
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// The first of them.
+    next_us: u64,
+    rows: Vec<FlowRecord>,
+    counts: Counts,
+}
+
+impl Shard {
+    pub(super) fn new(options: Options, secret: Secret) -> Self {
+        Self {
+            options,
+            secret,
+            index: HashTable::new(),
+            lone: Slab::new(),
+            full: Slab::new(),
+            timers: BinaryHeap::new(),
+            next_us: u64::MAX,
+            rows: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Counts the packet in its flow.
+    #[inline]
+    pub(super) fn packet(&mut self, passing: &Passing) {
+        self.expire(passing.clock_us);
+        let (lone, full) = (&self.lone, &self.full);
+        match self.index.find_mut(passing.hash, |number| *key(lone, full, *number) == passing.key) {
+            Some(number) if *number & FULL != 0 => {
+                let number = *number;
+                self.meet(number, passing);
+            }
+            Some(number) => {
+                let mut state = FlowState::ZERO;
+                lone.at(*number).slot.open(&mut state);
+                self.lone.at_mut(*number).due_us = 0;
+                self.lone.give_back(*number);
+                *number = FULL | self.full.put(Full { key: passing.key, due_us: 0, state });
+                let number = *number;
+                self.meet(number, passing);
+                self.arm(number);
+            }
+            None => self.note(passing),
+        }
+    }
+
+    /// Remembers the first packet of a flow.
+    fn note(&mut self, passing: &Passing) {
+        let mut slot = HalfOpen::ZERO;
+        slot.note(&passing.key, &passing.packet, passing.sender_is_a, false, passing.now_us);
+        let due_us = passing.now_us.saturating_add(self.options.timeouts.half_open_us);
+        let number = self.lone.put(Lone { slot, due_us });
+        self.timer(due_us, number);
+        let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
+        self.index.insert_unique(passing.hash, number, |number| secret.hash(key(lone, full, *number)));
+    }
+
+    /// A packet of a flow with a full entry.
+    #[inline]
+    fn meet(&mut self, number: u32, passing: &Passing) {
+        let Full { state, .. } = self.full.at_mut(number & !FULL);
+        let (packet, sender_is_a, now_us) = (&passing.packet, passing.sender_is_a, passing.now_us);
+        let change = match lifecycle::arrival(state, packet, sender_is_a) {
+            Arrival::Continues => {
+                let change = state.update(packet, sender_is_a, now_us);
+                return self.after(number, change, now_us);
+            }
+            Arrival::AfterEnd => return self.counts.skip_after_end(),
+            Arrival::Resumes => state.resume(packet, sender_is_a, now_us),
+            Arrival::Opens => {
+                *state = FlowState::ZERO;
+                state.open(packet, sender_is_a, false, now_us)
+            }
+            Arrival::Reopens => {
+                self.end(number, Reason::Reopened, now_us);
+                let Full { state, .. } = self.full.at_mut(number & !FULL);
+                *state = FlowState::ZERO;
+                state.open(packet, sender_is_a, false, now_us)
+            }
+        };
+        self.after(number, change, now_us);
+        self.arm(number);
+    }
+
+    /// Exports what the packet made due.
+    #[inline]
+    fn after(&mut self, number: u32, change: Change, now_us: u64) {
+        if let Some(how) = change.end {
+            self.end(number, how.into(), now_us);
+            self.arm(number);
+        } else if self.options.snapshots {
+            let Full { key, state, .. } = self.full.at_mut(number & !FULL);
+            if let Some(stage) = Stage::by_packets(state.packets(), state.stages) {
+                state.stages |= stage.bit();
+                let record = record(key, state, stage, Reason::Early, now_us);
+                self.emit(record);
+            }
+        }
+    }
+
+    /// Exports the flow as ended and leaves its marker.
+    fn end(&mut self, number: u32, reason: Reason, now_us: u64) {
+        let Full { key, state, .. } = self.full.at_mut(number & !FULL);
+        // Between a cut and its next packet a flow has nothing to export.
+        let record = (!state.is_cut()).then(|| record(key, state, Stage::End, reason, now_us));
+        lifecycle::mark_ended(state, now_us);
+        record.into_iter().for_each(|record| self.emit(record));
+    }
+
+    /// Does what was due up to `clock_us`, each thing at its own time.
+    #[inline]
+    pub(super) fn expire(&mut self, clock_us: u64) {
+        if clock_us >= self.next_us {
+            self.expire_timers(clock_us);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_timers(&mut self, clock_us: u64) {
+        while let Some(&Reverse((due_us, number))) = self.timers.peek() {
+            if due_us > clock_us {
+                self.next_us = due_us;
+                return;
+            }
+            self.timers.pop();
+            if number & FULL != 0 {
+                if self.full.at(number & !FULL).due_us == due_us {
+                    self.look(number, clock_us);
+                }
+            } else if self.lone.at(number).due_us == due_us {
+                self.end_lone(number, Reason::HalfOpen, due_us);
+            }
+        }
+        self.next_us = u64::MAX;
+    }
+
+    /// Does what is due in a flow with a full entry, one thing after the other.
+    fn look(&mut self, number: u32, clock_us: u64) {
+        let (timeouts, early) = (self.options.timeouts, self.options.snapshots);
+        loop {
+            let Full { key, state, due_us } = self.full.at_mut(number & !FULL);
+            let next_us = lifecycle::next_due_us(state, key.protocol, timeouts, early);
+            if next_us > clock_us {
+                *due_us = next_us;
+                return self.timer(next_us, number);
+            }
+            match lifecycle::due(state, key.protocol, timeouts, 0, next_us) {
+                Some(Due::Early(stage)) => {
+                    state.stages |= stage.bit();
+                    let record = record(key, state, stage, Reason::Early, next_us);
+                    self.emit(record);
+                }
+                Some(Due::Cut) => {
+                    let record = record(key, state, Stage::End, Reason::Active, next_us);
+                    lifecycle::cut(state, |state| *state = FlowState::ZERO);
+                    self.emit(record);
+                }
+                Some(Due::End(reason)) => return self.close(number, reason, next_us),
+                // Nothing due where something is would be a contradiction; the flow is not kept for it.
+                Some(Due::Forget) | None => return self.forget(number),
+            }
+        }
+    }
+
+    /// Exports a flow with a full entry, if there is something to, and forgets it.
+    fn close(&mut self, number: u32, reason: Reason, now_us: u64) {
+        let Full { key, state, .. } = self.full.at_mut(number & !FULL);
+        state.status |= status::CLOSING;
+        if state.packets() > 0 {
+            let record = record(key, state, Stage::End, reason, now_us);
+            self.emit(record);
+        }
+        self.forget(number);
+    }
+
+    /// Exports a flow of one packet and forgets it.
+    fn end_lone(&mut self, number: u32, reason: Reason, now_us: u64) {
+        let slot = &self.lone.at(number).slot;
+        let mut state = FlowState::ZERO;
+        slot.open(&mut state);
+        let record = record(&slot.key, &state, Stage::End, reason, now_us);
+        self.emit(record);
+        self.forget(number);
+    }
+
+    fn forget(&mut self, number: u32) {
+        let hash = self.secret.hash(key(&self.lone, &self.full, number));
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
+        if number & FULL != 0 {
+            self.full.at_mut(number & !FULL).due_us = 0;
+            self.full.give_back(number & !FULL);
+        } else {
+            self.lone.at_mut(number).due_us = 0;
+            self.lone.give_back(number);
+        }
+    }
+
+    /// Makes sure that the flow is looked at when something is due, which may be sooner than thought before.
+    fn arm(&mut self, number: u32) {
+        let Full { key, state, due_us } = self.full.at_mut(number & !FULL);
+        let next_us = lifecycle::next_due_us(state, key.protocol, self.options.timeouts, self.options.snapshots);
+        if *due_us == 0 || next_us < *due_us {
+            *due_us = next_us;
+            self.timer(next_us, number);
+        }
+    }
+
+    #[inline]
+    fn timer(&mut self, due_us: u64, number: u32) {
+        self.timers.push(Reverse((due_us, number)));
+        self.next_us = self.next_us.min(due_us);
+    }
+
+    /// The end of a piece at this event time. Returns how many flows are held, or were before a `flush`.
+    pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> u64 {
+        self.expire(clock_us);
+        let held = self.index.len() as u64;
+        if flush {
+            self.flush(clock_us);
+        }
+        held
+    }
+
+    /// Ends everything there is.
+    fn flush(&mut self, clock_us: u64) {
+        let numbers: Vec<u32> = self.index.iter().copied().collect();
+        for number in numbers {
+            if number & FULL == 0 {
+                self.end_lone(number, Reason::Shutdown, clock_us);
+            } else if self.full.at(number & !FULL).state.has(status::ENDED) {
+                self.forget(number);
+            } else {
+                self.close(number, Reason::Shutdown, clock_us);
+            }
+        }
+        self.lone.clear();
+        self.full.clear();
+        self.timers.clear();
+        self.next_us = u64::MAX;
+    }
+
+    #[inline]
+    fn emit(&mut self, record: FlowRecord) {
+        if record.header.stage == Stage::End as u8
+            && let Some(reason) = Reason::from_u8(record.header.reason)
+        {
+            self.counts.flow_ended(reason, record.state.packets());
+        }
+        self.rows.push(record);
+    }
+
+    /// Records made since the last call, in the order in which each key made its own.
+    pub(super) fn take_rows(&mut self) -> Vec<FlowRecord> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// What it did with packets and flows.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+#[inline]
+fn key<'a>(lone: &'a Slab<Lone>, full: &'a Slab<Full>, number: u32) -> &'a FlowKey {
+    if number & FULL != 0 { &full.at(number & !FULL).key } else { &lone.at(number).slot.key }
+}
+
+fn record(key: &FlowKey, state: &FlowState, stage: Stage, reason: Reason, time_us: u64) -> FlowRecord {
+    let header = RecordHeader::new(RecordKind::Flow, stage, reason, Hook::Offline, time_us);
+    FlowRecord { header, key: *key, state: *state }
+}
