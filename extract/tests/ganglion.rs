@@ -1,5 +1,5 @@
 //! What must hold of the `ganglion` profile for any packets.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
