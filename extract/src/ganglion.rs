@@ -26,10 +26,11 @@ mod rows;
 mod secret;
 mod shard;
 mod slab;
+mod timers;
 
 pub use columns::fields;
 pub use counts::Counts;
-pub use extraction::{Extraction, extract};
+pub use extraction::{Extraction, extract, extract_records};
 
 use ganglion_flow::Timeouts;
 

@@ -38,15 +38,10 @@ pub fn columns(features: &[&Feature], records: &[FlowRecord], around: Option<&[S
             }
         }));
         for (column, feature) in columns.iter_mut().zip(features) {
-            column.extend(views.iter().map(|view| finite((feature.compute)(view))));
+            feature.compute.append(&views, column);
         }
     }
     columns
-}
-
-/// 0 for NaN, the largest number for what is beyond it.
-fn finite(value: f64) -> f64 {
-    if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }
 }
 
 #[cfg(test)]

@@ -24,6 +24,37 @@ impl Applies {
     }
 }
 
+/// How a feature is computed.
+pub(crate) trait Compute: Sync {
+    /// For one record.
+    fn one(&self, view: &View<'_>) -> f64;
+
+    /// For many, one after the other: a loop of its own for each feature, not a call for each cell.
+    fn append(&self, views: &[View<'_>], column: &mut Vec<f64>);
+}
+
+impl<F: Fn(&View<'_>) -> f64 + Sync> Compute for F {
+    fn one(&self, view: &View<'_>) -> f64 {
+        self(view)
+    }
+
+    fn append(&self, views: &[View<'_>], column: &mut Vec<f64>) {
+        column.extend(views.iter().map(|view| finite(self(view))));
+    }
+}
+
+/// 0 for NaN, the largest number for what is beyond it.
+#[inline]
+fn finite(value: f64) -> f64 {
+    if value.is_finite() {
+        value
+    } else if value.is_nan() {
+        0.0
+    } else {
+        value.clamp(f64::MIN, f64::MAX)
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Copy)]
 pub struct Feature {
@@ -40,7 +71,7 @@ pub struct Feature {
     /// The rows it is computed for.
     pub applies: Applies,
     /// The computation, in f64.
-    pub(crate) compute: fn(&View<'_>) -> f64,
+    pub(crate) compute: &'static dyn Compute,
 }
 
 impl Feature {
@@ -51,35 +82,35 @@ impl Feature {
 }
 
 /// A feature of FLOW rows.
-pub(crate) const fn flow(
+pub(crate) const fn flow<F: Fn(&View<'_>) -> f64 + Sync>(
     name: &'static str,
     unit: &'static str,
     source: &'static str,
     formula: &'static str,
     reference: Option<&'static str>,
-    compute: fn(&View<'_>) -> f64,
+    compute: &'static F,
 ) -> Feature {
     Feature { name, unit, source, formula, reference, applies: Applies::Flow, compute }
 }
 
 /// A feature of SOURCE rows.
-pub(crate) const fn source(
+pub(crate) const fn source<F: Fn(&View<'_>) -> f64 + Sync>(
     name: &'static str,
     unit: &'static str,
     source: &'static str,
     formula: &'static str,
-    compute: fn(&View<'_>) -> f64,
+    compute: &'static F,
 ) -> Feature {
     Feature { name, unit, source, formula, reference: None, applies: Applies::Source, compute }
 }
 
 /// A feature of all rows.
-pub(crate) const fn every(
+pub(crate) const fn every<F: Fn(&View<'_>) -> f64 + Sync>(
     name: &'static str,
     unit: &'static str,
     source: &'static str,
     formula: &'static str,
-    compute: fn(&View<'_>) -> f64,
+    compute: &'static F,
 ) -> Feature {
     Feature { name, unit, source, formula, reference: None, applies: Applies::Every, compute }
 }

@@ -96,7 +96,7 @@ pub(crate) fn derive(view: &View<'_>, is_flow: bool, values: &mut [f32; COUNT]) 
             Applies::Flow => is_flow,
             Applies::Source => !is_flow,
         };
-        *value = if applies { finite((feature.compute)(view)) } else { 0.0 };
+        *value = if applies { finite(feature.compute.one(view)) } else { 0.0 };
     }
 }
 

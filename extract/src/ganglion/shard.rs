@@ -1,8 +1,5 @@
 //! Flows of some keys: the kernel's path from a packet to its record, without its limits.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use ganglion_flow::lifecycle::{self, Arrival, Due};
 use ganglion_flow::record::FlowRecord;
 use ganglion_flow::state::{Change, status};
@@ -11,6 +8,7 @@ use hashbrown::HashTable;
 
 use super::secret::Secret;
 use super::slab::Slab;
+use super::timers::Timers;
 use super::{Counts, Options};
 
 /// In a flow's number: it has a full entry.
@@ -53,8 +51,8 @@ pub(super) struct Shard {
     lone: Slab<Lone>,
     full: Slab<Full>,
     /// When to look at which flow again. A flow has one that counts.
-    timers: BinaryHeap<Reverse<(u64, u32)>>,
-    /// The first of them.
+    timers: Timers,
+    /// Nothing is due before.
     next_us: u64,
     rows: Vec<FlowRecord>,
     counts: Counts,
@@ -68,8 +66,8 @@ impl Shard {
             index: HashTable::new(),
             lone: Slab::new(),
             full: Slab::new(),
-            timers: BinaryHeap::new(),
-            next_us: u64::MAX,
+            timers: Timers::new(),
+            next_us: 0,
             rows: Vec::new(),
             counts: Counts::default(),
         }
@@ -172,21 +170,28 @@ impl Shard {
 
     #[inline(never)]
     fn expire_timers(&mut self, clock_us: u64) {
-        while let Some(&Reverse((due_us, number))) = self.timers.peek() {
-            if due_us > clock_us {
-                self.next_us = due_us;
-                return;
-            }
-            self.timers.pop();
-            if number & FULL != 0 {
-                if self.full.at(number & !FULL).due_us == due_us {
-                    self.look(number, clock_us);
+        let (timeouts, early) = (self.options.timeouts, self.options.snapshots);
+        loop {
+            let (lone, full) = (&self.lone, &mut self.full);
+            let due = self.timers.next(clock_us, |(due_us, number)| {
+                if number & FULL == 0 {
+                    return (lone.at(number).due_us == due_us).then_some(due_us);
                 }
-            } else if self.lone.at(number).due_us == due_us {
-                self.end_lone(number, Reason::HalfOpen, due_us);
+                let flow = full.at_mut(number & !FULL);
+                if flow.due_us != due_us {
+                    return None;
+                }
+                // Packets came since.
+                flow.due_us = lifecycle::next_due_us(&flow.state, flow.key.protocol, timeouts, early);
+                Some(flow.due_us)
+            });
+            match due {
+                Some((_, number)) if number & FULL != 0 => self.look(number, clock_us),
+                Some((due_us, number)) => self.end_lone(number, Reason::HalfOpen, due_us),
+                None => break,
             }
         }
-        self.next_us = u64::MAX;
+        self.next_us = self.timers.next_us();
     }
 
     /// Does what is due in a flow with a full entry, one thing after the other.
@@ -264,7 +269,7 @@ impl Shard {
 
     #[inline]
     fn timer(&mut self, due_us: u64, number: u32) {
-        self.timers.push(Reverse((due_us, number)));
+        self.timers.add(due_us, number);
         self.next_us = self.next_us.min(due_us);
     }
 
@@ -293,7 +298,7 @@ impl Shard {
         self.lone.clear();
         self.full.clear();
         self.timers.clear();
-        self.next_us = u64::MAX;
+        self.next_us = self.timers.next_us();
     }
 
     #[inline]

@@ -11,7 +11,7 @@ macro_rules! first {
             concat!("first_sizes[", $n, " − 1]"),
             "sign · log₂(1 + |payload|), negative from the responder, 0 where there is no such packet",
             None,
-            |v| signed_log(v.flow.first_sizes[$n - 1].into()),
+            &|v| signed_log(v.flow.first_sizes[$n - 1].into()),
         )),*];
         pub(super) const GAPS: &[Feature] = &[$(flow(
             concat!("first_gap_", $n),
@@ -19,7 +19,7 @@ macro_rules! first {
             concat!("first_gaps_us[", $n, " − 1]"),
             "log₂(1 + gap before the packet), 0 where there is no such packet",
             None,
-            |v| signed_log(v.flow.first_gaps_us[$n - 1].into()),
+            &|v| signed_log(v.flow.first_gaps_us[$n - 1].into()),
         )),*];
     };
 }
