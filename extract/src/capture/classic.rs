@@ -103,7 +103,9 @@ pub(super) fn snap_bytes(snap: u32) -> u32 {
 
 #[inline]
 fn words(record: &[u8; RECORD_BYTES], big_endian: bool) -> [u32; 4] {
-    [0, 4, 8, 12].map(|at| word(record, at, big_endian))
+    // Not by `map`: that becomes a call for each.
+    let at = |at| word(record, at, big_endian);
+    [at(0), at(4), at(8), at(12)]
 }
 
 /// The 32-bit number at `at`, which must lie within `bytes`.

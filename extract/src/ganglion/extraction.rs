@@ -3,8 +3,10 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use ganglion_flow::record::FlowRecord;
+
 use super::clock::Clock;
-use super::columns::Columns;
+use super::columns::{Columns, Records};
 use super::pool::{self, Pool};
 use super::rows::Rows;
 use super::secret::Secret;
@@ -15,6 +17,9 @@ use crate::table::Batch;
 
 /// Frames of a piece: at its end all flows are looked at, and rows put in order.
 pub(super) const PIECE_FRAMES: u32 = 8_192;
+
+/// Packets that are given to a shard at a time, where there is one alone.
+const PACKETS: usize = 64;
 
 /// Extracts flows on `jobs` cores. `feed` gives the frames to the [`Extraction`]; each batch is encoded by `encode`, on
 /// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`.
@@ -30,15 +35,28 @@ pub fn extract<T: Send, R>(
     if jobs.get() > 1 {
         return pool::extract(options, jobs, &encode, &mut sink, feed);
     }
+    let columns = Columns::new(options);
+    serial(options, &mut |records| sink(encode(columns.batch(&records))), feed)
+}
+
+/// Extracts flows on one core and gives them to `sink` as records, as the kernel's programs make them, in the order of
+/// [`extract`]'s rows.
+pub fn extract_records<R>(
+    options: &Options,
+    mut sink: impl FnMut(&[FlowRecord]) -> ControlFlow<()>,
+    feed: impl FnOnce(&mut Extraction<'_>) -> R,
+) -> (R, Counts) {
+    serial(options, &mut |records| sink(&records.records), feed)
+}
+
+fn serial<R>(
+    options: &Options,
+    write: &mut dyn FnMut(Records) -> ControlFlow<()>,
+    feed: impl FnOnce(&mut Extraction<'_>) -> R,
+) -> (R, Counts) {
     let secret = Secret::new();
-    let mut write = |batch| sink(encode(batch));
-    let serial = Serial {
-        shard: Shard::new(*options, secret),
-        rows: Rows::new(options),
-        columns: Columns::new(options),
-        held: 0,
-        write: &mut write,
-    };
+    let packets = Vec::with_capacity(PACKETS);
+    let serial = Serial { packets, shard: Shard::new(*options, secret), rows: Rows::new(options), held: 0, write };
     let mut extraction = Extraction::new(options, secret, Place::Here(Box::new(serial)));
     let result = feed(&mut extraction);
     let counts = extraction.finish();
@@ -154,7 +172,7 @@ impl Place<'_> {
     #[inline]
     fn packet(&mut self, passing: Passing) {
         match self {
-            Self::Here(serial) => serial.shard.packet(&passing),
+            Self::Here(serial) => serial.packet(passing),
             Self::Pool(pool) => pool.packet(passing),
         }
     }
@@ -162,15 +180,30 @@ impl Place<'_> {
 
 /// Everything on one core.
 struct Serial<'a> {
+    packets: Vec<Passing>,
     shard: Shard,
     rows: Rows,
-    columns: Columns,
     held: u64,
-    write: &'a mut dyn FnMut(Batch) -> ControlFlow<()>,
+    write: &'a mut dyn FnMut(Records) -> ControlFlow<()>,
 }
 
 impl Serial<'_> {
+    #[inline]
+    fn packet(&mut self, passing: Passing) {
+        self.packets.push(passing);
+        if self.packets.len() == PACKETS {
+            self.apply();
+        }
+    }
+
+    #[inline(never)]
+    fn apply(&mut self) {
+        self.shard.packets(&self.packets);
+        self.packets.clear();
+    }
+
     fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        self.apply();
         self.held = self.shard.piece(clock_us, flush);
         self.rows.add(&[self.shard.take_rows()]);
         self.write()
@@ -183,7 +216,7 @@ impl Serial<'_> {
 
     fn write(&mut self) -> ControlFlow<()> {
         while let Some(records) = self.rows.next() {
-            (self.write)(self.columns.batch(&records))?;
+            (self.write)(records)?;
         }
         ControlFlow::Continue(())
     }

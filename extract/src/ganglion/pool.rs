@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
-use super::extraction::Extraction;
+use super::extraction::{Extraction, PIECE_FRAMES};
 use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::{Passing, Shard};
@@ -90,9 +90,9 @@ impl<T> Shared<'_, T> {
         let done = match task {
             Task::Apply { shard: at, piece, packets, clock_us, flush } => {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
-                packets.iter().for_each(|passing| shard.packet(passing));
+                shard.packets(&packets);
                 let held = shard.piece(clock_us, flush);
-                Done::Applied { shard: at, piece, rows: shard.take_rows(), held }
+                Done::Applied { shard: at, piece, packets, rows: shard.take_rows(), held }
             }
             Task::Collect { mut rows, shards, last } => {
                 rows.add(&shards);
@@ -135,6 +135,9 @@ trait Hand {
     /// Hands a piece over, and helps until there is room for the next.
     fn piece(&mut self, piece: Piece) -> ControlFlow<()>;
 
+    /// Room for a shard's packets.
+    fn room(&mut self, rooms: &mut Vec<Vec<Passing>>, number: usize);
+
     /// Helps until everything is written; what was counted.
     fn finish(&mut self) -> Counts;
 }
@@ -144,6 +147,11 @@ impl<T: Send> Hand for Caller<'_, T> {
         self.shared.state().add(piece);
         self.shared.changed.notify_all();
         self.help(State::has_room)
+    }
+
+    fn room(&mut self, rooms: &mut Vec<Vec<Passing>>, number: usize) {
+        self.shared.state().spare(rooms, number);
+        rooms.resize_with(number, || Vec::with_capacity(2 * PIECE_FRAMES as usize / number));
     }
 
     fn finish(&mut self) -> Counts {
@@ -199,7 +207,9 @@ pub(super) struct Pool<'a> {
 
 impl<'a> Pool<'a> {
     fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
-        Self { packets: empty(shards), hand }
+        let mut packets = Vec::new();
+        hand.room(&mut packets, shards);
+        Self { packets, hand }
     }
 
     #[inline]
@@ -211,7 +221,8 @@ impl<'a> Pool<'a> {
     }
 
     pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
-        let next = empty(self.packets.len());
+        let mut next = Vec::with_capacity(self.packets.len());
+        self.hand.room(&mut next, self.packets.len());
         let packets = std::mem::replace(&mut self.packets, next);
         self.hand.piece(Piece { packets, clock_us, flush })
     }
@@ -219,8 +230,4 @@ impl<'a> Pool<'a> {
     pub(super) fn finish(self) -> Counts {
         self.hand.finish()
     }
-}
-
-fn empty(shards: usize) -> Vec<Vec<Passing>> {
-    (0..shards).map(|_| Vec::with_capacity(2 * super::extraction::PIECE_FRAMES as usize / shards)).collect()
 }

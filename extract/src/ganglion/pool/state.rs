@@ -25,7 +25,7 @@ pub(super) enum Task {
 
 /// What became of a [`Task`].
 pub(super) enum Done<T> {
-    Applied { shard: usize, piece: u64, rows: Vec<FlowRecord>, held: u64 },
+    Applied { shard: usize, piece: u64, packets: Vec<Passing>, rows: Vec<FlowRecord>, held: u64 },
     Collected { rows: Box<Rows>, last: bool },
     Encoded { number: u64, text: T },
 }
@@ -56,6 +56,8 @@ pub(super) struct State<T> {
     /// Number of the first of them.
     first: u64,
     shards: Vec<Progress>,
+    /// Room for packets, to be used again.
+    spare: Vec<Vec<Passing>>,
     /// `None` while a thread collects.
     rows: Option<Box<Rows>>,
     /// Batches that wait for a thread.
@@ -78,6 +80,7 @@ impl<T> State<T> {
             pieces: VecDeque::new(),
             first: 0,
             shards: vec![Progress::default(); shards],
+            spare: Vec::new(),
             rows: Some(Box::new(rows)),
             batches: VecDeque::new(),
             batches_max: jobs as u64 + 1,
@@ -88,6 +91,11 @@ impl<T> State<T> {
             collected: false,
             over: false,
         }
+    }
+
+    /// Room for a piece, as far as there is some that was used before.
+    pub(super) fn spare(&mut self, rooms: &mut Vec<Vec<Passing>>, number: usize) {
+        rooms.extend(self.spare.drain(self.spare.len().saturating_sub(number)..));
     }
 
     pub(super) fn add(&mut self, piece: Piece) {
@@ -170,7 +178,9 @@ impl<T> State<T> {
 
     pub(super) fn done(&mut self, done: Done<T>) {
         match done {
-            Done::Applied { shard, piece, rows, held } => {
+            Done::Applied { shard, piece, mut packets, rows, held } => {
+                packets.clear();
+                self.spare.push(packets);
                 if let Some(under) = self.pieces.get_mut((piece - self.first) as usize) {
                     under.rows[shard] = rows;
                     under.through += 1;
