@@ -134,16 +134,16 @@ impl Stage {
         }
     }
 
-    /// The age of the first stage by age that `done` does not hold, µs.
+    /// The age of the stage by age that comes after those of `done`, µs. One that was passed over does not come any more.
     pub const fn next_age_us(done: u8) -> Option<u64> {
-        if done & Self::Age1s.bit() == 0 {
-            Some(crate::US_PER_S)
-        } else if done & Self::Age5s.bit() == 0 {
-            Some(5 * crate::US_PER_S)
-        } else if done & Self::Age30s.bit() == 0 {
-            Some(30 * crate::US_PER_S)
-        } else {
+        if done & Self::Age30s.bit() != 0 {
             None
+        } else if done & Self::Age5s.bit() != 0 {
+            Some(30 * crate::US_PER_S)
+        } else if done & Self::Age1s.bit() != 0 {
+            Some(5 * crate::US_PER_S)
+        } else {
+            Some(crate::US_PER_S)
         }
     }
 }

@@ -72,8 +72,8 @@ wire_struct! {
         pub domain: u32,
         /// Number of the present allow list; every change of it makes a new one. Never 0.
         pub allow_generation: u32,
-        /// Always zero.
-        pub zero: u32,
+        /// Bits by which the boot clock is shifted down, before the offset is added: 63 stop it, for tests; else 0.
+        pub clock_shift: u32,
         /// Added to the boot clock, µs: tests inject a clock with it.
         pub clock_offset_us: u64,
         /// When not 0, every flow counts as silent: the sweep exports all (shutdown, upgrade), with this reason.
@@ -97,7 +97,7 @@ impl Settings {
             role: InterfaceRole::Host as u32,
             domain: 0,
             allow_generation: 1,
-            zero: 0,
+            clock_shift: 0,
             clock_offset_us: 0,
             flush_reason: 0,
         }

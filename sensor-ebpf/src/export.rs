@@ -30,7 +30,7 @@ pub struct Cause {
 pub fn now_us() -> u64 {
     // SAFETY: a helper without arguments.
     let ns = unsafe { bpf_ktime_get_boot_ns() };
-    (ns / 1_000).wrapping_add(setting!(clock_offset_us))
+    (ns / 1_000).wrapping_shr(setting!(clock_shift)).wrapping_add(setting!(clock_offset_us))
 }
 
 /// Whether so many records wait that the sweep shall wait too: what it exports is in no hurry, what packets export is.

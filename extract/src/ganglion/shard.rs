@@ -133,7 +133,7 @@ impl Shard {
                 *number = FULL | self.full.put(Full { key: passing.key, due_us: 0, state });
                 let number = *number;
                 self.meet(number, passing);
-                self.arm(number);
+                self.arm(number, passing.clock_us);
             }
             None => self.note(passing),
         }
@@ -143,7 +143,7 @@ impl Shard {
     fn note(&mut self, passing: &Passing) {
         let mut slot = HalfOpen::ZERO;
         slot.note(&passing.key, &passing.packet, passing.sender_is_a, false, passing.now_us);
-        let due_us = passing.now_us.saturating_add(self.options.timeouts.half_open_us);
+        let due_us = passing.now_us.saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us);
         let number = self.lone.put(Lone { slot, due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
@@ -158,7 +158,7 @@ impl Shard {
         let change = match lifecycle::arrival(state, packet, sender_is_a) {
             Arrival::Continues => {
                 let change = state.update(packet, sender_is_a, now_us);
-                return self.after(number, change, now_us);
+                return self.after(number, change, passing);
             }
             Arrival::AfterEnd => return self.counts.skip_after_end(),
             Arrival::Resumes => state.resume(packet, sender_is_a, now_us),
@@ -173,16 +173,17 @@ impl Shard {
                 state.open(packet, sender_is_a, false, now_us)
             }
         };
-        self.after(number, change, now_us);
-        self.arm(number);
+        self.after(number, change, passing);
+        self.arm(number, passing.clock_us);
     }
 
     /// Exports what the packet made due.
     #[inline]
-    fn after(&mut self, number: u32, change: Change, now_us: u64) {
+    fn after(&mut self, number: u32, change: Change, passing: &Passing) {
+        let now_us = passing.now_us;
         if let Some(how) = change.end {
             self.end(number, how.into(), now_us);
-            self.arm(number);
+            self.arm(number, passing.clock_us);
         } else if self.options.snapshots {
             let Full { key, state, .. } = self.full.at_mut(number & !FULL);
             if let Some(stage) = Stage::by_packets(state.packets(), state.stages) {
@@ -223,12 +224,13 @@ impl Shard {
                 if flow.due_us != due_us {
                     return None;
                 }
-                // Packets came since.
-                flow.due_us = lifecycle::next_due_us(&flow.state, flow.key.protocol, timeouts, early);
+                // Packets came since. What was due before they made it so is done now.
+                let next_us = lifecycle::next_due_us(&flow.state, flow.key.protocol, timeouts, early);
+                flow.due_us = next_us.max(due_us);
                 Some(flow.due_us)
             });
             match due {
-                Some((_, number)) if number & FULL != 0 => self.look(number, clock_us),
+                Some((due_us, number)) if number & FULL != 0 => self.look(number, due_us, clock_us),
                 Some((due_us, number)) => self.end_lone(number, Reason::HalfOpen, due_us),
                 None => break,
             }
@@ -236,30 +238,31 @@ impl Shard {
         self.next_us = self.timers.next_us();
     }
 
-    /// Does what is due in a flow with a full entry, one thing after the other.
-    fn look(&mut self, number: u32, clock_us: u64) {
+    /// Does what is due in a flow with a full entry from `now_us` on, one thing after the other.
+    fn look(&mut self, number: u32, mut now_us: u64, clock_us: u64) {
         let (timeouts, early) = (self.options.timeouts, self.options.snapshots);
         loop {
             let Full { key, state, due_us } = self.full.at_mut(number & !FULL);
-            let next_us = lifecycle::next_due_us(state, key.protocol, timeouts, early);
-            if next_us > clock_us {
-                *due_us = next_us;
-                return self.timer(next_us, number);
+            now_us = lifecycle::next_due_us(state, key.protocol, timeouts, early).max(now_us);
+            if now_us > clock_us {
+                *due_us = now_us;
+                return self.timer(now_us, number);
             }
-            match lifecycle::due(state, key.protocol, timeouts, 0, next_us) {
+            match lifecycle::due(state, key.protocol, timeouts, 0, now_us) {
                 Some(Due::Early(stage)) => {
                     state.stages |= stage.bit();
-                    let record = record(key, state, stage, Reason::Early, next_us);
+                    let record = record(key, state, stage, Reason::Early, now_us);
                     self.emit(record);
                 }
                 Some(Due::Cut) => {
-                    let record = record(key, state, Stage::End, Reason::Active, next_us);
+                    let record = record(key, state, Stage::End, Reason::Active, now_us);
                     lifecycle::cut(state, |state| *state = FlowState::ZERO);
                     self.emit(record);
                 }
-                Some(Due::End(reason)) => return self.close(number, reason, next_us),
-                // Nothing due where something is would be a contradiction; the flow is not kept for it.
-                Some(Due::Forget) | None => return self.forget(number),
+                Some(Due::End(reason)) => return self.close(number, reason, now_us),
+                Some(Due::Forget) => return self.forget(number),
+                // `next_due_us` says otherwise; looking again later does no harm.
+                None => now_us = clock_us + 1,
             }
         }
     }
@@ -299,10 +302,12 @@ impl Shard {
         }
     }
 
-    /// Makes sure that the flow is looked at when something is due, which may be sooner than thought before.
-    fn arm(&mut self, number: u32) {
+    /// Makes sure that the flow is looked at when something is due, which may be sooner than thought before: now, if it
+    /// was over before the packet that gave the flow its entry.
+    fn arm(&mut self, number: u32, clock_us: u64) {
         let Full { key, state, due_us } = self.full.at_mut(number & !FULL);
         let next_us = lifecycle::next_due_us(state, key.protocol, self.options.timeouts, self.options.snapshots);
+        let next_us = next_us.max(clock_us);
         if *due_us == 0 || next_us < *due_us {
             *due_us = next_us;
             self.timer(next_us, number);

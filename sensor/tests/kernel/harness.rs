@@ -40,9 +40,14 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Loads everything; `flows` is the size of the flow table.
     pub(crate) fn with_flows(flows: u32) -> Self {
+        Self::with_tables(flows, SETS)
+    }
+
+    /// The same, with so many sets of flows of one packet.
+    pub(crate) fn with_tables(flows: u32, half_open_sets: u32) -> Self {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("FLOWS", flows)
-            .map_max_entries("HALF_OPEN", SETS)
+            .map_max_entries("HALF_OPEN", half_open_sets)
             .map_max_entries("SOURCES", SETS)
             .map_max_entries("RECORDS", 1 << 20)
             .load(ganglion_sensor::object::OBJECT)
@@ -59,7 +64,8 @@ impl Kernel {
             iter.load("bpf_map_elem", &btf).unwrap_or_else(|e| panic!("the verifier takes {name}: {}", tail(&e)));
         }
         let records = RingBuf::try_from(ebpf.take_map("RECORDS").unwrap()).unwrap();
-        let mut kernel = Self { ebpf, settings: Settings::new(SETS, SETS, 7), records, taken: Vec::new() };
+        let settings = Settings::new(half_open_sets, SETS, 7);
+        let mut kernel = Self { ebpf, settings, records, taken: Vec::new() };
         kernel.settings.flags |= flag::ENFORCE;
         kernel.settings.clock_offset_us = to_window_start_us();
         kernel.apply();
@@ -85,6 +91,11 @@ impl Kernel {
     /// Moves the programs' clock forward.
     pub(crate) fn advance_us(&mut self, us: u64) {
         self.set(|s| s.clock_offset_us += us);
+    }
+
+    /// Stops the programs' clock at this time.
+    pub(crate) fn stop_clock_at_us(&mut self, us: u64) {
+        self.set(|s| (s.clock_shift, s.clock_offset_us) = (63, us));
     }
 
     /// Runs the XDP program once.

@@ -11,6 +11,7 @@ mod harness;
 mod life;
 mod lifecycle;
 mod mirror;
+mod offline;
 mod packets;
 mod parse;
 mod protocols;
