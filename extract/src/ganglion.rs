@@ -46,3 +46,6 @@ pub struct Options {
     /// Flows make early rows too: after 8, 32, 128 packets, and at an age of 1, 5, 30 s.
     pub snapshots: bool,
 }
+
+#[cfg(test)]
+mod tests;

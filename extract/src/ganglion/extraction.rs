@@ -108,10 +108,8 @@ impl<'a> Extraction<'a> {
         self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
         match frame.packet() {
             Ok(packet) => {
-                let (key, sender_is_a) = packet.key(self.domain);
-                let hash = self.secret.hash(&key);
                 let (now_us, clock_us) = (moment.now_us, moment.clock_us);
-                self.place.packet(Passing { packet, key, hash, sender_is_a, now_us, clock_us });
+                self.place.packet(Passing::new(&packet, self.domain, &self.secret, now_us, clock_us));
             }
             Err(why) => self.counts.not_a_flow(why),
         }

@@ -214,9 +214,7 @@ impl<'a> Pool<'a> {
 
     #[inline]
     pub(super) fn packet(&mut self, passing: Passing) {
-        // The high bits; a shard's own table goes by the low ones and the highest.
-        let high = (passing.hash >> 32) as u32 & 0xff_ffff;
-        let shard = (high as usize * self.packets.len()) >> 24;
+        let shard = passing.shard(self.packets.len());
         self.packets[shard].push(passing);
     }
 

@@ -20,16 +20,48 @@ const NOWHERE: u32 = u32::MAX;
 const GROUP: usize = 32;
 
 /// A packet on its way to its flow.
+#[derive(Clone, Copy)]
 pub(super) struct Passing {
-    pub(super) packet: Packet,
-    pub(super) key: FlowKey,
+    /// What a flow counts of it, as the kernel remembers a first packet.
+    slot: HalfOpen,
+    /// Its acknowledgement number, which no first packet has to remember.
+    ack: u32,
     /// [`Secret::hash`] of the key.
-    pub(super) hash: u64,
-    pub(super) sender_is_a: bool,
-    /// The packet's own time.
-    pub(super) now_us: u64,
+    hash: u64,
     /// Event time with the packet.
-    pub(super) clock_us: u64,
+    clock_us: u64,
+}
+
+impl Passing {
+    /// A packet of this time, at this event time.
+    #[inline]
+    pub(super) fn new(packet: &Packet, domain: u16, secret: &Secret, now_us: u64, clock_us: u64) -> Self {
+        let (key, sender_is_a) = packet.key(domain);
+        let mut slot = HalfOpen::ZERO;
+        slot.note(&key, packet, sender_is_a, false, now_us);
+        Self { slot, ack: packet.ack, hash: secret.hash(&key), clock_us }
+    }
+
+    /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
+    #[inline]
+    pub(super) fn shard(&self, shards: usize) -> usize {
+        (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
+    }
+
+    #[inline]
+    fn packet(&self) -> Packet {
+        Packet { ack: self.ack, ..self.slot.packet() }
+    }
+
+    #[inline]
+    fn sender_is_a(&self) -> bool {
+        self.slot.sender_is_a != 0
+    }
+
+    #[inline]
+    fn now_us(&self) -> u64 {
+        self.slot.seen_us
+    }
 }
 
 /// A flow of one packet.
@@ -98,7 +130,7 @@ impl Shard {
     #[inline]
     fn look_ahead(&self, passing: &Passing, seen: &mut u64) -> u32 {
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find(passing.hash, |number| *key(lone, full, *number) == passing.key) {
+        match self.index.find(passing.hash, |number| *key(lone, full, *number) == passing.slot.key) {
             Some(number) if *number & FULL != 0 => {
                 let state = &full.at(*number & !FULL).state;
                 *seen ^= state.active_start_us ^ state.fwd.packets ^ state.bwd.packets;
@@ -115,12 +147,12 @@ impl Shard {
         self.expire(passing.clock_us);
         if place != NOWHERE {
             let flow = self.full.at(place & !FULL);
-            if flow.due_us != 0 && flow.key == passing.key {
+            if flow.due_us != 0 && flow.key == passing.slot.key {
                 return self.meet(place, passing);
             }
         }
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find_mut(passing.hash, |number| *key(lone, full, *number) == passing.key) {
+        match self.index.find_mut(passing.hash, |number| *key(lone, full, *number) == passing.slot.key) {
             Some(number) if *number & FULL != 0 => {
                 let number = *number;
                 self.meet(number, passing);
@@ -130,7 +162,7 @@ impl Shard {
                 lone.at(*number).slot.open(&mut state);
                 self.lone.at_mut(*number).due_us = 0;
                 self.lone.give_back(*number);
-                *number = FULL | self.full.put(Full { key: passing.key, due_us: 0, state });
+                *number = FULL | self.full.put(Full { key: passing.slot.key, due_us: 0, state });
                 let number = *number;
                 self.meet(number, passing);
                 self.arm(number, passing.clock_us);
@@ -141,10 +173,8 @@ impl Shard {
 
     /// Remembers the first packet of a flow.
     fn note(&mut self, passing: &Passing) {
-        let mut slot = HalfOpen::ZERO;
-        slot.note(&passing.key, &passing.packet, passing.sender_is_a, false, passing.now_us);
-        let due_us = passing.now_us.saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us);
-        let number = self.lone.put(Lone { slot, due_us });
+        let due_us = passing.now_us().saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us);
+        let number = self.lone.put(Lone { slot: passing.slot, due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
         self.index.insert_unique(passing.hash, number, |number| secret.hash(key(lone, full, *number)));
@@ -154,7 +184,7 @@ impl Shard {
     #[inline]
     fn meet(&mut self, number: u32, passing: &Passing) {
         let Full { state, .. } = self.full.at_mut(number & !FULL);
-        let (packet, sender_is_a, now_us) = (&passing.packet, passing.sender_is_a, passing.now_us);
+        let (packet, sender_is_a, now_us) = (&passing.packet(), passing.sender_is_a(), passing.now_us());
         let change = match lifecycle::arrival(state, packet, sender_is_a) {
             Arrival::Continues => {
                 let change = state.update(packet, sender_is_a, now_us);
@@ -180,7 +210,7 @@ impl Shard {
     /// Exports what the packet made due.
     #[inline]
     fn after(&mut self, number: u32, change: Change, passing: &Passing) {
-        let now_us = passing.now_us;
+        let now_us = passing.now_us();
         if let Some(how) = change.end {
             self.end(number, how.into(), now_us);
             self.arm(number, passing.clock_us);

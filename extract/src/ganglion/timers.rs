@@ -6,10 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A slot is 2^17 µs wide, 0.13 s.
-const SLOT_BITS: u32 = 17;
+/// A slot is 2^19 µs wide, 0.5 s.
+const SLOT_BITS: u32 = 19;
 /// The wheel turns once in 134 s, longer than most time-outs; what lies beyond waits for another turn.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 256;
 
 /// A time and the number of a flow.
 type Timer = (u64, u32);
