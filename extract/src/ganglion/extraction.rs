@@ -203,7 +203,7 @@ impl Serial<'_> {
     fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
         self.apply();
         self.held = self.shard.piece(clock_us, flush);
-        self.rows.add(&[self.shard.take_rows()]);
+        self.rows.add(vec![self.shard.take_made()]);
         self.write()
     }
 

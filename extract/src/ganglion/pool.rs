@@ -92,14 +92,18 @@ impl<T> Shared<'_, T> {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
                 shard.packets(&packets);
                 let held = shard.piece(clock_us, flush);
-                Done::Applied { shard: at, piece, packets, rows: shard.take_rows(), held }
+                Done::Applied { shard: at, piece, packets, made: shard.take_made(), held }
             }
             Task::Collect { mut rows, shards, last } => {
-                rows.add(&shards);
+                rows.add(shards);
                 if last {
                     rows.end();
                 }
                 Done::Collected { rows, last }
+            }
+            Task::Deal { mut rows } => {
+                let records = rows.next();
+                Done::Dealt { rows, records }
             }
             Task::Encode { number, records } => {
                 let batch = self.columns.batch(&records);

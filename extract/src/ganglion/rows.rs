@@ -3,21 +3,49 @@
 use std::collections::VecDeque;
 
 use ganglion_features::{Context, Surroundings};
-use ganglion_flow::FlowKey;
 use ganglion_flow::record::FlowRecord;
+use ganglion_flow::{FlowKey, FlowState, HalfOpen, RecordHeader, Wire};
 
 use super::Options;
 use super::columns::Records;
 
 /// Rows of a batch; the last one has fewer.
-const BATCH_ROWS: usize = 8_192;
+const BATCH_ROWS: usize = 4_096;
+
+/// Records that a shard made, each kind in the order in which it was made.
+#[derive(Default)]
+pub(super) struct Made {
+    /// Of flows of one packet, which stay short until their turn comes: a flood has many.
+    pub(super) lone: Vec<(RecordHeader, HalfOpen)>,
+    pub(super) full: Vec<FlowRecord>,
+}
+
+/// A record's place in what shards made.
+#[derive(Clone, Copy)]
+struct Place {
+    time_us: u64,
+    first_us: u64,
+    shard: u32,
+    is_full: bool,
+    at: u32,
+}
+
+/// The records of a piece.
+struct Waiting {
+    shards: Vec<Made>,
+    order: std::vec::IntoIter<Place>,
+}
 
 /// Takes the records of one piece of the capture after the other.
 pub(super) struct Rows {
     context: Option<Context>,
+    waiting: VecDeque<Waiting>,
+    /// Records in `waiting` and in `records`.
+    undealt: usize,
+    /// A batch that becomes whole.
     records: Vec<FlowRecord>,
     around: Vec<Surroundings>,
-    ready: VecDeque<Records>,
+    ended: bool,
     rows: u64,
 }
 
@@ -25,52 +53,99 @@ impl Rows {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             context: options.context.then(Context::default),
+            waiting: VecDeque::new(),
+            undealt: 0,
             records: Vec::new(),
             around: Vec::new(),
-            ready: VecDeque::new(),
+            ended: false,
             rows: 0,
         }
     }
 
     /// Adds the records of a piece, whatever shards they come from: by time, then by first packet, then by key. Of one
     /// flow they stay in the order in which they were made.
-    pub(super) fn add(&mut self, shards: &[Vec<FlowRecord>]) {
-        let mut order: Vec<&FlowRecord> = shards.iter().flatten().collect();
-        order.sort_by_cached_key(|record| (record.header.time_us, record.state.first_us, rank(&record.key)));
+    pub(super) fn add(&mut self, shards: Vec<Made>) {
+        let mut order: Vec<_> = shards.iter().zip(0..).flat_map(|(made, shard)| made.places(shard)).collect();
+        order.sort_unstable_by(|a, b| {
+            let (left, right) = ((a.time_us, a.first_us), (b.time_us, b.first_us));
+            left.cmp(&right)
+                .then_with(|| rank(key(&shards, a)).cmp(&rank(key(&shards, b))))
+                // One key has one shard.
+                .then_with(|| (a.is_full, a.at).cmp(&(b.is_full, b.at)))
+        });
         self.rows += order.len() as u64;
-        for record in order {
-            if let Some(context) = &mut self.context {
-                self.around.push(context.surroundings(record));
-            }
-            self.records.push(*record);
-            if self.records.len() == BATCH_ROWS {
-                self.deal();
-            }
-        }
+        self.undealt += order.len();
+        self.waiting.push_back(Waiting { shards, order: order.into_iter() });
     }
 
     /// There is nothing more to come.
     pub(super) fn end(&mut self) {
-        if !self.records.is_empty() {
-            self.deal();
-        }
+        self.ended = true;
     }
 
-    /// A batch, if there is a whole one.
+    /// Whether there is a batch.
+    pub(super) fn is_ready(&self) -> bool {
+        self.undealt >= BATCH_ROWS || self.ended && self.undealt > 0
+    }
+
+    /// The next batch, if there is one.
     pub(super) fn next(&mut self) -> Option<Records> {
-        self.ready.pop_front()
+        if !self.is_ready() {
+            return None;
+        }
+        while self.records.len() < BATCH_ROWS
+            && let Some(piece) = self.waiting.front_mut()
+        {
+            let Some(place) = piece.order.next() else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let record = record(&piece.shards, &place);
+            if let Some(context) = &mut self.context {
+                self.around.push(context.surroundings(&record));
+            }
+            self.records.push(record);
+        }
+        self.undealt -= self.records.len();
+        let records = std::mem::replace(&mut self.records, Vec::with_capacity(BATCH_ROWS));
+        let around = std::mem::take(&mut self.around);
+        Some(Records { records, around: self.context.is_some().then_some(around) })
     }
 
     /// Rows so far.
     pub(super) fn count(&self) -> u64 {
         self.rows
     }
+}
 
-    fn deal(&mut self) {
-        let records = std::mem::replace(&mut self.records, Vec::with_capacity(BATCH_ROWS));
-        let around = std::mem::take(&mut self.around);
-        self.ready.push_back(Records { records, around: self.context.is_some().then_some(around) });
+impl Made {
+    fn places(&self, shard: u32) -> impl Iterator<Item = Place> {
+        let lone = self.lone.iter().zip(0..).map(move |((header, slot), at)| {
+            let (time_us, first_us) = (header.time_us, slot.seen_us);
+            Place { time_us, first_us, shard, is_full: false, at }
+        });
+        let full = self.full.iter().zip(0..).map(move |(record, at)| {
+            let (time_us, first_us) = (record.header.time_us, record.state.first_us);
+            Place { time_us, first_us, shard, is_full: true, at }
+        });
+        lone.chain(full)
     }
+}
+
+fn record(shards: &[Made], place: &Place) -> FlowRecord {
+    let (made, at) = (&shards[place.shard as usize], place.at as usize);
+    if place.is_full {
+        return made.full[at];
+    }
+    let (header, slot) = &made.lone[at];
+    let mut state = FlowState::ZERO;
+    slot.open(&mut state);
+    FlowRecord { header: *header, key: slot.key, state }
+}
+
+fn key<'a>(shards: &'a [Made], place: &Place) -> &'a FlowKey {
+    let (made, at) = (&shards[place.shard as usize], place.at as usize);
+    if place.is_full { &made.full[at].key } else { &made.lone[at].1.key }
 }
 
 /// An order of keys.

@@ -6,6 +6,7 @@ use ganglion_flow::state::{Change, status};
 use ganglion_flow::{FlowKey, FlowState, HalfOpen, Hook, Packet, Reason, RecordHeader, RecordKind, Stage, Wire};
 use hashbrown::HashTable;
 
+use super::rows::Made;
 use super::secret::Secret;
 use super::slab::Slab;
 use super::timers::Timers;
@@ -91,7 +92,7 @@ pub(super) struct Shard {
     timers: Timers,
     /// Nothing is due before.
     next_us: u64,
-    rows: Vec<FlowRecord>,
+    made: Made,
     counts: Counts,
 }
 
@@ -105,7 +106,7 @@ impl Shard {
             full: Slab::new(),
             timers: Timers::new(),
             next_us: 0,
-            rows: Vec::new(),
+            made: Made::default(),
             counts: Counts::default(),
         }
     }
@@ -310,11 +311,9 @@ impl Shard {
 
     /// Exports a flow of one packet and forgets it.
     fn end_lone(&mut self, number: u32, reason: Reason, now_us: u64) {
-        let slot = &self.lone.at(number).slot;
-        let mut state = FlowState::ZERO;
-        slot.open(&mut state);
-        let record = record(&slot.key, &state, Stage::End, reason, now_us);
-        self.emit(record);
+        let slot = self.lone.at(number).slot;
+        self.counts.flow_ended(reason, slot.segments.into());
+        self.made.lone.push((header(Stage::End, reason, now_us), slot));
         self.forget(number);
     }
 
@@ -385,12 +384,12 @@ impl Shard {
         {
             self.counts.flow_ended(reason, record.state.packets());
         }
-        self.rows.push(record);
+        self.made.full.push(record);
     }
 
-    /// Records made since the last call, in the order in which each key made its own.
-    pub(super) fn take_rows(&mut self) -> Vec<FlowRecord> {
-        std::mem::take(&mut self.rows)
+    /// Records made since the last call.
+    pub(super) fn take_made(&mut self) -> Made {
+        std::mem::take(&mut self.made)
     }
 
     /// What it did with packets and flows.
@@ -405,6 +404,9 @@ fn key<'a>(lone: &'a Slab<Lone>, full: &'a Slab<Full>, number: u32) -> &'a FlowK
 }
 
 fn record(key: &FlowKey, state: &FlowState, stage: Stage, reason: Reason, time_us: u64) -> FlowRecord {
-    let header = RecordHeader::new(RecordKind::Flow, stage, reason, Hook::Offline, time_us);
-    FlowRecord { header, key: *key, state: *state }
+    FlowRecord { header: header(stage, reason, time_us), key: *key, state: *state }
+}
+
+fn header(stage: Stage, reason: Reason, time_us: u64) -> RecordHeader {
+    RecordHeader::new(RecordKind::Flow, stage, reason, Hook::Offline, time_us)
 }

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ganglion_flow::record::FlowRecord;
-
 use super::Piece;
 use crate::ganglion::Counts;
 use crate::ganglion::columns::Records;
-use crate::ganglion::rows::Rows;
+use crate::ganglion::rows::{Made, Rows};
 use crate::ganglion::shard::Passing;
 
 /// Pieces under way.
@@ -18,15 +16,18 @@ pub(super) enum Task {
     /// A shard's packets of a piece.
     Apply { shard: usize, piece: u64, packets: Vec<Passing>, clock_us: u64, flush: bool },
     /// The records of a piece, by shard.
-    Collect { rows: Box<Rows>, shards: Vec<Vec<FlowRecord>>, last: bool },
+    Collect { rows: Box<Rows>, shards: Vec<Made>, last: bool },
+    /// The next batch of the records in order.
+    Deal { rows: Box<Rows> },
     /// A batch.
     Encode { number: u64, records: Records },
 }
 
 /// What became of a [`Task`].
 pub(super) enum Done<T> {
-    Applied { shard: usize, piece: u64, packets: Vec<Passing>, rows: Vec<FlowRecord>, held: u64 },
+    Applied { shard: usize, piece: u64, packets: Vec<Passing>, made: Made, held: u64 },
     Collected { rows: Box<Rows>, last: bool },
+    Dealt { rows: Box<Rows>, records: Option<Records> },
     Encoded { number: u64, text: T },
 }
 
@@ -35,7 +36,7 @@ struct Under {
     packets: Vec<Vec<Passing>>,
     clock_us: u64,
     flush: bool,
-    rows: Vec<Vec<FlowRecord>>,
+    made: Vec<Made>,
     /// Shards that are through with it.
     through: usize,
     held: u64,
@@ -63,8 +64,8 @@ pub(super) struct State<T> {
     /// Batches that wait for a thread.
     batches: VecDeque<(u64, Records)>,
     batches_max: u64,
-    /// Batches made so far.
-    made: u64,
+    /// Batches so far.
+    dealt: u64,
     /// Batches encoded, by number.
     encoded: BTreeMap<u64, T>,
     /// Batches written.
@@ -84,7 +85,7 @@ impl<T> State<T> {
             rows: Some(Box::new(rows)),
             batches: VecDeque::new(),
             batches_max: jobs as u64 + 1,
-            made: 0,
+            dealt: 0,
             encoded: BTreeMap::new(),
             written: 0,
             live_peak: 0,
@@ -100,8 +101,8 @@ impl<T> State<T> {
 
     pub(super) fn add(&mut self, piece: Piece) {
         let Piece { packets, clock_us, flush } = piece;
-        let rows = packets.iter().map(|_| Vec::new()).collect();
-        self.pieces.push_back(Under { packets, clock_us, flush, rows, through: 0, held: 0, last: false });
+        let made = packets.iter().map(|_| Made::default()).collect();
+        self.pieces.push_back(Under { packets, clock_us, flush, made, through: 0, held: 0, last: false });
     }
 
     /// There is no further piece: an empty one says so to whoever collects.
@@ -124,7 +125,7 @@ impl<T> State<T> {
 
     /// Whether everything is written.
     pub(super) fn is_done(&self) -> bool {
-        self.collected && self.written == self.made
+        self.collected && self.written == self.dealt && self.rows.is_some() && !self.is_ready()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -140,12 +141,12 @@ impl<T> State<T> {
 
     /// A task, the late steps first: they give memory back.
     pub(super) fn pick_late(&mut self) -> Option<Task> {
-        self.encode().or_else(|| self.collect()).or_else(|| self.apply())
+        self.encode().or_else(|| self.deal()).or_else(|| self.collect()).or_else(|| self.apply())
     }
 
     /// A task, the early steps first: who feeds the others does not stay away for long.
     pub(super) fn pick_early(&mut self) -> Option<Task> {
-        self.apply().or_else(|| self.collect()).or_else(|| self.encode())
+        self.apply().or_else(|| self.collect()).or_else(|| self.deal()).or_else(|| self.encode())
     }
 
     fn encode(&mut self) -> Option<Task> {
@@ -153,16 +154,28 @@ impl<T> State<T> {
         Some(Task::Encode { number, records })
     }
 
+    fn is_ready(&self) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.is_ready())
+    }
+
+    fn deal(&mut self) -> Option<Task> {
+        if !self.is_ready() || self.dealt - self.written >= self.batches_max {
+            return None;
+        }
+        let rows = self.rows.take()?;
+        Some(Task::Deal { rows })
+    }
+
     fn collect(&mut self) -> Option<Task> {
         let through = self.pieces.front().is_some_and(|piece| piece.through == self.shards.len());
-        if !through || self.made - self.written >= self.batches_max {
+        if !through || self.is_ready() {
             return None;
         }
         let rows = self.rows.take()?;
         let piece = self.pieces.pop_front()?;
         self.first += 1;
         self.live_peak = self.live_peak.max(piece.held);
-        Some(Task::Collect { rows, shards: piece.rows, last: piece.last })
+        Some(Task::Collect { rows, shards: piece.made, last: piece.last })
     }
 
     fn apply(&mut self) -> Option<Task> {
@@ -178,23 +191,26 @@ impl<T> State<T> {
 
     pub(super) fn done(&mut self, done: Done<T>) {
         match done {
-            Done::Applied { shard, piece, mut packets, rows, held } => {
+            Done::Applied { shard, piece, mut packets, made, held } => {
                 packets.clear();
                 self.spare.push(packets);
                 if let Some(under) = self.pieces.get_mut((piece - self.first) as usize) {
-                    under.rows[shard] = rows;
+                    under.made[shard] = made;
                     under.through += 1;
                     under.held += held;
                 }
                 self.shards[shard] = Progress { next: piece + 1, busy: false };
             }
-            Done::Collected { mut rows, last } => {
-                while let Some(records) = rows.next() {
-                    self.batches.push_back((self.made, records));
-                    self.made += 1;
-                }
+            Done::Collected { rows, last } => {
                 self.rows = Some(rows);
                 self.collected |= last;
+            }
+            Done::Dealt { rows, records } => {
+                self.rows = Some(rows);
+                if let Some(records) = records {
+                    self.batches.push_back((self.dealt, records));
+                    self.dealt += 1;
+                }
             }
             Done::Encoded { number, text } => drop(self.encoded.insert(number, text)),
         }
