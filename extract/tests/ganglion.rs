@@ -133,3 +133,53 @@ proptest! {
         }
     }
 }
+
+/// Flows of one packet, more than a piece and a batch hold, ten of each port.
+fn many() -> Vec<Event> {
+    let port = |i: i64| {
+        let mut bytes = frame(1, true, 17, 0, 0, 0);
+        bytes[34..36].copy_from_slice(&((i / 10) as u16).to_be_bytes());
+        bytes
+    };
+    (0..30_000).map(|i| (1_700_000_000 * S + i * 7 % 30_000 * S / 1_000, port(i * 7 % 30_000))).collect()
+}
+
+#[test]
+fn many_batches_are_the_same_on_any_number_of_cores() {
+    let (events, options) = (many(), Options { context: true, ..Options::default() });
+    let alone = extracted(&options, 1, &events);
+    assert!(alone.0.len() > 2 && alone.1.rows >= 3_000, "{:?}", alone.1);
+    for jobs in [2, 3, 40] {
+        assert!(extracted(&options, jobs, &events) == alone, "{jobs} jobs");
+    }
+}
+
+#[test]
+fn an_extraction_ends_when_its_rows_are_wanted_no_more() {
+    let events = many();
+    for jobs in [1, 3] {
+        let mut batches = 0;
+        let sink = |_| {
+            batches += 1;
+            ControlFlow::Break(())
+        };
+        let (frames, _) = extract(
+            &Options::default(),
+            NonZeroUsize::new(jobs).unwrap(),
+            |batch| batch,
+            sink,
+            |extraction| {
+                let read = events.iter().cycle().take(2_000_000).take_while(|(time_ns, bytes)| {
+                    let original_bytes = bytes.len() as u32;
+                    let (time_ns, link) = (*time_ns, LinkType::Ethernet);
+                    extraction
+                        .frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 })
+                        .is_continue()
+                });
+                read.count()
+            },
+        );
+        assert!(frames < 2_000_000, "{jobs} jobs");
+        assert_eq!(batches, 1);
+    }
+}
