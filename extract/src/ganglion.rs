@@ -21,6 +21,7 @@ mod columns;
 mod counts;
 mod extraction;
 mod identity;
+mod passing;
 mod pool;
 mod rows;
 mod secret;

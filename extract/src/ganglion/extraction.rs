@@ -7,10 +7,11 @@ use ganglion_flow::record::FlowRecord;
 
 use super::clock::Clock;
 use super::columns::{Columns, Records};
+use super::passing::Passing;
 use super::pool::{self, Pool};
 use super::rows::Rows;
 use super::secret::Secret;
-use super::shard::{Passing, Shard};
+use super::shard::Shard;
 use super::{Counts, Options};
 use crate::capture::Frame;
 use crate::table::Batch;

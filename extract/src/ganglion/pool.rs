@@ -12,9 +12,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
 use super::extraction::{Extraction, PIECE_FRAMES};
+use super::passing::Passing;
 use super::rows::Rows;
 use super::secret::Secret;
-use super::shard::{Passing, Shard};
+use super::shard::Shard;
 use super::{Counts, Options};
 use crate::table::Batch;
 use state::{Done, State, Task};

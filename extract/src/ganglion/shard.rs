@@ -3,9 +3,10 @@
 use ganglion_flow::lifecycle::{self, Arrival, Due};
 use ganglion_flow::record::FlowRecord;
 use ganglion_flow::state::{Change, status};
-use ganglion_flow::{FlowKey, FlowState, HalfOpen, Hook, Packet, Reason, RecordHeader, RecordKind, Stage, Wire};
+use ganglion_flow::{FlowKey, FlowState, HalfOpen, Hook, Reason, RecordHeader, RecordKind, Stage, Wire};
 use hashbrown::HashTable;
 
+use super::passing::Passing;
 use super::rows::Made;
 use super::secret::Secret;
 use super::slab::Slab;
@@ -19,51 +20,6 @@ const FULL: u32 = 1 << 31;
 const NOWHERE: u32 = u32::MAX;
 /// Packets whose flows are looked up together.
 const GROUP: usize = 32;
-
-/// A packet on its way to its flow.
-#[derive(Clone, Copy)]
-pub(super) struct Passing {
-    /// What a flow counts of it, as the kernel remembers a first packet.
-    slot: HalfOpen,
-    /// Its acknowledgement number, which no first packet has to remember.
-    ack: u32,
-    /// [`Secret::hash`] of the key.
-    hash: u64,
-    /// Event time with the packet.
-    clock_us: u64,
-}
-
-impl Passing {
-    /// A packet of this time, at this event time.
-    #[inline]
-    pub(super) fn new(packet: &Packet, domain: u16, secret: &Secret, now_us: u64, clock_us: u64) -> Self {
-        let (key, sender_is_a) = packet.key(domain);
-        let mut slot = HalfOpen::ZERO;
-        slot.note(&key, packet, sender_is_a, false, now_us);
-        Self { slot, ack: packet.ack, hash: secret.hash(&key), clock_us }
-    }
-
-    /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
-    #[inline]
-    pub(super) fn shard(&self, shards: usize) -> usize {
-        (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
-    }
-
-    #[inline]
-    fn packet(&self) -> Packet {
-        Packet { ack: self.ack, ..self.slot.packet() }
-    }
-
-    #[inline]
-    fn sender_is_a(&self) -> bool {
-        self.slot.sender_is_a != 0
-    }
-
-    #[inline]
-    fn now_us(&self) -> u64 {
-        self.slot.seen_us
-    }
-}
 
 /// A flow of one packet.
 struct Lone {
@@ -131,7 +87,7 @@ impl Shard {
     #[inline]
     fn look_ahead(&self, passing: &Passing, seen: &mut u64) -> u32 {
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find(passing.hash, |number| *key(lone, full, *number) == passing.slot.key) {
+        match self.index.find(passing.hash(), |number| *key(lone, full, *number) == *passing.key()) {
             Some(number) if *number & FULL != 0 => {
                 let state = &full.at(*number & !FULL).state;
                 *seen ^= state.active_start_us ^ state.fwd.packets ^ state.bwd.packets;
@@ -145,15 +101,15 @@ impl Shard {
     /// Counts the packet in its flow, which was at `place` a little before.
     #[inline]
     fn packet(&mut self, passing: &Passing, place: u32) {
-        self.expire(passing.clock_us);
+        self.expire(passing.clock_us());
         if place != NOWHERE {
             let flow = self.full.at(place & !FULL);
-            if flow.due_us != 0 && flow.key == passing.slot.key {
+            if flow.due_us != 0 && flow.key == *passing.key() {
                 return self.meet(place, passing);
             }
         }
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find_mut(passing.hash, |number| *key(lone, full, *number) == passing.slot.key) {
+        match self.index.find_mut(passing.hash(), |number| *key(lone, full, *number) == *passing.key()) {
             Some(number) if *number & FULL != 0 => {
                 let number = *number;
                 self.meet(number, passing);
@@ -163,10 +119,10 @@ impl Shard {
                 lone.at(*number).slot.open(&mut state);
                 self.lone.at_mut(*number).due_us = 0;
                 self.lone.give_back(*number);
-                *number = FULL | self.full.put(Full { key: passing.slot.key, due_us: 0, state });
+                *number = FULL | self.full.put(Full { key: *passing.key(), due_us: 0, state });
                 let number = *number;
                 self.meet(number, passing);
-                self.arm(number, passing.clock_us);
+                self.arm(number, passing.clock_us());
             }
             None => self.note(passing),
         }
@@ -174,11 +130,11 @@ impl Shard {
 
     /// Remembers the first packet of a flow.
     fn note(&mut self, passing: &Passing) {
-        let due_us = passing.now_us().saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us);
-        let number = self.lone.put(Lone { slot: passing.slot, due_us });
+        let due_us = passing.now_us().saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us());
+        let number = self.lone.put(Lone { slot: *passing.slot(), due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
-        self.index.insert_unique(passing.hash, number, |number| secret.hash(key(lone, full, *number)));
+        self.index.insert_unique(passing.hash(), number, |number| secret.hash(key(lone, full, *number)));
     }
 
     /// A packet of a flow with a full entry.
@@ -205,7 +161,7 @@ impl Shard {
             }
         };
         self.after(number, change, passing);
-        self.arm(number, passing.clock_us);
+        self.arm(number, passing.clock_us());
     }
 
     /// Exports what the packet made due.
@@ -214,7 +170,7 @@ impl Shard {
         let now_us = passing.now_us();
         if let Some(how) = change.end {
             self.end(number, how.into(), now_us);
-            self.arm(number, passing.clock_us);
+            self.arm(number, passing.clock_us());
         } else if self.options.snapshots {
             let Full { key, state, .. } = self.full.at_mut(number & !FULL);
             if let Some(stage) = Stage::by_packets(state.packets(), state.stages) {
@@ -361,7 +317,9 @@ impl Shard {
 
     /// Ends everything there is.
     fn flush(&mut self, clock_us: u64) {
-        let numbers: Vec<u32> = self.index.iter().copied().collect();
+        let mut numbers: Vec<u32> = self.index.iter().copied().collect();
+        // In the order in which they lie in memory, which is about that of time.
+        numbers.sort_unstable();
         for number in numbers {
             if number & FULL == 0 {
                 self.end_lone(number, Reason::Shutdown, clock_us);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Piece;
 use crate::ganglion::Counts;
 use crate::ganglion::columns::Records;
+use crate::ganglion::passing::Passing;
 use crate::ganglion::rows::{Made, Rows};
-use crate::ganglion::shard::Passing;
 
 /// Pieces under way.
 const PIECES_MAX: usize = 12;
