@@ -79,7 +79,7 @@ proptest! {
         let protocol = if tcp { TCP } else { UDP };
         let mut flow = FlowState { status, stages, first_us, last_us: first_us, ..FlowState::ZERO };
         // A flow is asked after its last packet, so what was due before is done.
-        flow.last_us += lasts_us.min(T.active_us - 1).min(flow_age(stages));
+        flow.last_us += lasts_us.clamp(age_reached(stages), age_before_next(stages).min(T.active_us - 1));
         if is_cut {
             cut(&mut flow, |flow| *flow = FlowState::ZERO);
         }
@@ -94,7 +94,13 @@ proptest! {
     }
 }
 
-/// The most that a flow with these stages can be old without another being due, µs.
-fn flow_age(stages: u8) -> u64 {
+/// What a flow with these stages has lasted for, µs.
+fn age_reached(stages: u8) -> u64 {
+    let ages = [(Stage::Age1s, US_PER_S), (Stage::Age5s, 5 * US_PER_S), (Stage::Age30s, 30 * US_PER_S)];
+    ages.iter().filter(|(stage, _)| stages & stage.bit() != 0).map(|(_, age_us)| *age_us).max().unwrap_or(0)
+}
+
+/// The most that a flow with these stages can have lasted for without another being due, µs.
+fn age_before_next(stages: u8) -> u64 {
     Stage::next_age_us(stages).unwrap_or(T.active_us) - 1
 }
