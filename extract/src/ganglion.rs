@@ -40,8 +40,12 @@ use ganglion_flow::Timeouts;
 pub struct Options {
     /// When flows end.
     pub timeouts: Timeouts,
-    /// Separates networks with overlapping addresses, as in the flow key.
+    /// Separates networks with overlapping addresses, as in the flow key; of what has no domain of its own.
     pub domain: u16,
+    /// VLAN identifiers separate flows.
+    pub vlan_domain: bool,
+    /// The flow of a tunnelled packet is the inner one, in the domain of its tunnel.
+    pub inner: bool,
     /// Rows have the columns of what happened around them.
     pub context: bool,
     /// Flows make early rows too: after 8, 32, 128 packets, and at an age of 1, 5, 30 s.

@@ -18,6 +18,8 @@ pub struct Counts {
     pub backwards: u64,
     /// New time bases: frames more than a minute older than the newest before, which ended all flows.
     pub time_resets: u64,
+    /// Fragmented datagrams forgotten for others although fragments of theirs could still come.
+    pub fragments_replaced: u64,
     /// Rows, early ones too.
     pub rows: u64,
     /// Most flows held at one time, markers of ended ones included; looked at every 8,192 frames.
@@ -26,7 +28,16 @@ pub struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { counters: [0; COUNT], ended: [0; REASONS], cut: 0, backwards: 0, time_resets: 0, rows: 0, live_peak: 0 }
+        Self {
+            counters: [0; COUNT],
+            ended: [0; REASONS],
+            cut: 0,
+            backwards: 0,
+            time_resets: 0,
+            fragments_replaced: 0,
+            rows: 0,
+            live_peak: 0,
+        }
     }
 }
 
@@ -87,6 +98,7 @@ impl Counts {
         self.cut += other.cut;
         self.backwards += other.backwards;
         self.time_resets += other.time_resets;
+        self.fragments_replaced += other.fragments_replaced;
         self.rows += other.rows;
         self.live_peak = self.live_peak.max(other.live_peak);
     }

@@ -13,7 +13,7 @@ use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
-use crate::capture::Frame;
+use crate::capture::{Frame, Reading};
 use crate::table::Batch;
 
 /// Frames of a piece: at its end all flows are looked at, and rows put in order.
@@ -66,7 +66,7 @@ fn serial<R>(
 
 /// Takes the frames of captures, in their order.
 pub struct Extraction<'a> {
-    domain: u16,
+    reading: Reading,
     secret: Secret,
     clock: Clock,
     counts: Counts,
@@ -83,8 +83,11 @@ enum Place<'a> {
 
 impl<'a> Extraction<'a> {
     fn new(options: &Options, secret: Secret, place: Place<'a>) -> Self {
+        let Options { inner, vlan_domain, domain, .. } = *options;
+        let mut reading = Reading::new(inner);
+        (reading.vlan_domain, reading.domain) = (vlan_domain, domain);
         Self {
-            domain: options.domain,
+            reading,
             secret,
             clock: Clock::default(),
             counts: Counts::default(),
@@ -107,10 +110,10 @@ impl<'a> Extraction<'a> {
         }
         self.counts.seen();
         self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
-        match frame.packet() {
-            Ok(packet) => {
+        match self.reading.packet(frame) {
+            Ok((packet, domain)) => {
                 let (now_us, clock_us) = (moment.now_us, moment.clock_us);
-                self.place.packet(Passing::new(&packet, self.domain, &self.secret, now_us, clock_us));
+                self.place.packet(Passing::new(&packet, domain, &self.secret, now_us, clock_us));
             }
             Err(why) => self.counts.not_a_flow(why),
         }
@@ -126,6 +129,7 @@ impl<'a> Extraction<'a> {
         let mut counts = self.counts;
         counts.backwards = self.clock.backwards();
         counts.time_resets = self.clock.resets();
+        counts.fragments_replaced = self.reading.replaced();
         if let Place::Here(serial) = &self.place {
             counts.add(serial.shard.counts());
             counts.rows = serial.rows.count();
