@@ -17,11 +17,11 @@ struct Arrival {
     cpu: bool,
 }
 
-fn packet() -> impl Strategy<Value = Packet> {
+fn packet(tcp: bool) -> impl Strategy<Value = Packet> {
     let payload = prop_oneof![2 => Just(0u32), 3 => 1u32..1_460, 1 => 1_460u32..60_000];
     let segments = prop_oneof![6 => Just(1u32), 1 => 2u32..44];
-    (any::<bool>(), any::<u8>(), payload, segments, 5u16..16, prop_oneof![Just(0u16), any::<u16>()]).prop_map(
-        |(tcp, flags, payload_bytes, segments, words, window)| {
+    (any::<u8>(), payload, segments, 5u16..16, prop_oneof![Just(0u16), any::<u16>()]).prop_map(
+        move |(flags, payload_bytes, segments, words, window)| {
             let header_bytes = if tcp { words * 4 } else { 8 };
             let segment_bytes =
                 if segments > 1 { payload_bytes.div_ceil(segments).min(payload_bytes / (segments - 1)) } else { 0 };
@@ -44,12 +44,12 @@ fn packet() -> impl Strategy<Value = Packet> {
 /// interrupts the other's bulk would be a matter of taste.
 fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     let gap_us = prop_oneof![6 => 1..50_000u64, 2 => 1..2 * S, 1 => 4 * S..40 * S];
-    vec((gap_us, any::<bool>(), packet(), any::<bool>()), 1..80).prop_map(|all| {
+    let arrival = move |tcp| (gap_us.clone(), any::<bool>(), packet(tcp), any::<bool>());
+    any::<bool>().prop_flat_map(move |tcp| vec(arrival(tcp), 1..80)).prop_map(|all| {
         let mut time_us = 7 * S;
-        let protocol = all[0].2.protocol;
         let one = |(number, (gap_us, forward, packet, cpu)): (usize, (u64, bool, Packet, bool))| {
             time_us += gap_us;
-            Arrival { time_us, forward: forward || number == 0, packet: Packet { protocol, ..packet }, cpu }
+            Arrival { time_us, forward: forward || number == 0, packet, cpu }
         };
         all.into_iter().enumerate().map(one).collect()
     })
