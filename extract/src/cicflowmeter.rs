@@ -16,15 +16,22 @@ mod columns;
 mod direction;
 mod docs;
 mod engine;
+mod extraction;
 mod flow;
 mod moments;
 mod number;
 mod packet;
 mod row;
+mod table;
 mod timestamp;
 
 pub use columns::{COLUMNS, Column, Kind, Value};
 pub use docs::columns_markdown;
 pub use engine::{Counts, Engine};
+pub use extraction::{Extraction, extract};
 pub use packet::{Conversation, Packet, Protocol};
 pub use row::{Row, write_csv_header};
+pub use table::{batch, fields};
+
+pub(crate) use number::write_java;
+pub(crate) use timestamp::{Timestamp, civil};

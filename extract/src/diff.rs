@@ -1,6 +1,12 @@
 //! Two tables of flows, joined by key and compared column by column.
 
+mod cell;
+mod stream;
+
 use std::collections::HashMap;
+
+use crate::read::ReadError;
+use cell::{Cell, Match, compare};
 
 /// A CSV table in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +18,7 @@ pub struct Table {
 }
 
 /// Why two tables can't be compared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum DiffError {
     /// There is no header line.
     #[error("the {0} table has no header line")]
@@ -36,6 +42,14 @@ pub enum DiffError {
         side: Side,
         /// Its name.
         column: String,
+    },
+    /// A table can't be read on.
+    #[error("the {side} table {error}")]
+    Read {
+        /// Which table.
+        side: Side,
+        /// Why.
+        error: ReadError,
     },
 }
 
@@ -126,6 +140,18 @@ impl ColumnDiff {
     pub fn different(&self) -> u64 {
         self.compared - self.equal - self.within
     }
+
+    fn count(&mut self, a: Cell<'_>, b: Cell<'_>, key: &str, tolerance: f64) {
+        self.compared += 1;
+        match compare(a, b, tolerance) {
+            Match::Equal => self.equal += 1,
+            Match::Within => self.within += 1,
+            Match::Different if self.example.is_none() => {
+                self.example = Some((key.to_owned(), a.to_string(), b.to_string()));
+            }
+            Match::Different => {}
+        }
+    }
 }
 
 /// How two tables compare.
@@ -196,41 +222,8 @@ impl Diff {
 
     fn compare(&mut self, left: &[String], right: &[String], pairs: &[(usize, usize)], key: &str, tolerance: f64) {
         for (column, (at_left, at_right)) in self.columns.iter_mut().zip(pairs) {
-            let (a, b) = (&left[*at_left], &right[*at_right]);
-            column.compared += 1;
-            match compare(a, b, tolerance) {
-                Match::Equal => column.equal += 1,
-                Match::Within => column.within += 1,
-                Match::Different if column.example.is_none() => {
-                    column.example = Some((key.to_owned(), a.clone(), b.clone()));
-                }
-                Match::Different => {}
-            }
+            column.count(Cell::Text(&left[*at_left]), Cell::Text(&right[*at_right]), key, tolerance);
         }
-    }
-}
-
-enum Match {
-    Equal,
-    Within,
-    Different,
-}
-
-fn compare(a: &str, b: &str, tolerance: f64) -> Match {
-    if a == b {
-        return Match::Equal;
-    }
-    if a.parse::<i128>().is_ok() && b.parse::<i128>().is_ok() {
-        // The texts may still differ in leading zeros or a sign.
-        return if a.parse::<i128>() == b.parse::<i128>() { Match::Equal } else { Match::Different };
-    }
-    let (Ok(x), Ok(y)) = (a.parse::<f64>(), b.parse::<f64>()) else { return Match::Different };
-    if x == y {
-        Match::Equal
-    } else if (x - y).abs() <= tolerance * x.abs().max(y.abs()) {
-        Match::Within
-    } else {
-        Match::Different
     }
 }
 

@@ -29,7 +29,7 @@ mod shard;
 mod slab;
 mod timers;
 
-pub use columns::fields;
+pub use columns::{fields, references};
 pub use counts::Counts;
 pub use extraction::{Extraction, extract, extract_records};
 

@@ -33,6 +33,14 @@ pub enum Cells {
     Int(Vec<i64>),
     /// Of [`Kind::Float`].
     Float(Vec<f64>),
+    /// Of [`Kind::Float`], where some cells are written as whole numbers in formats of text: the reference of the
+    /// `cicflowmeter` profile does so where nothing can be computed.
+    FloatOrWhole {
+        /// All cells.
+        values: Vec<f64>,
+        /// Which of them have no point.
+        whole: Vec<bool>,
+    },
     /// Of [`Kind::Time`], µs since 1970 in UTC.
     Time(Vec<i64>),
     /// Of [`Kind::Text`].
@@ -75,18 +83,55 @@ impl Texts {
         end(row).and_then(|end| self.bytes.get(start..end)).unwrap_or("")
     }
 
+    /// All of them, one after the other without anything between.
+    pub fn joined(&self) -> &str {
+        &self.bytes
+    }
+
+    /// As [`Self::joined`], without a copy.
+    pub fn into_joined(self) -> String {
+        self.bytes
+    }
+
+    /// Where each begins and ends in [`Self::joined`].
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| std::mem::replace(&mut start, *end as usize)..*end as usize)
+    }
+
     /// All of them in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.len()).map(|row| self.get(row))
+        self.ranges().map(|range| self.bytes.get(range).unwrap_or(""))
     }
 }
 
 impl Cells {
+    /// No cells of a kind.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Int => Self::Int(Vec::new()),
+            Kind::Float => Self::Float(Vec::new()),
+            Kind::Time => Self::Time(Vec::new()),
+            Kind::Text => Self::Text(Texts::default()),
+        }
+    }
+
+    /// What they are.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Int(_) => Kind::Int,
+            Self::Float(_) | Self::FloatOrWhole { .. } => Kind::Float,
+            Self::Time(_) => Kind::Time,
+            Self::Text(_) => Kind::Text,
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
             Self::Int(cells) | Self::Time(cells) => cells.len(),
             Self::Float(cells) => cells.len(),
+            Self::FloatOrWhole { values, .. } => values.len(),
             Self::Text(cells) => cells.len(),
         }
     }
@@ -104,4 +149,28 @@ pub struct Batch {
     pub columns: Vec<Cells>,
     /// Number of rows.
     pub rows: usize,
+}
+
+/// A choice of a table's columns, under other names.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    picks: Vec<(usize, Kind)>,
+}
+
+impl Selection {
+    /// Adds the column at this place; numbers become whole ones where `kind` says so.
+    pub fn add(&mut self, place: usize, kind: Kind) {
+        self.picks.push((place, kind));
+    }
+
+    /// The chosen columns of a batch.
+    pub fn of(&self, batch: &Batch) -> Batch {
+        let pick = |(place, kind): &(usize, Kind)| match (batch.columns.get(*place), kind) {
+            (Some(Cells::Float(cells)), Kind::Int) => Cells::Int(cells.iter().map(|cell| *cell as i64).collect()),
+            (Some(Cells::Int(cells)), Kind::Float) => Cells::Float(cells.iter().map(|cell| *cell as f64).collect()),
+            (Some(cells), _) => cells.clone(),
+            (None, kind) => Cells::of(*kind),
+        };
+        Batch { columns: self.picks.iter().map(pick).collect(), rows: batch.rows }
+    }
 }

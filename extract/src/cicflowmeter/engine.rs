@@ -23,6 +23,8 @@ pub struct Counts {
     pub backwards: u64,
     /// Rows.
     pub rows: u64,
+    /// Distinct 5-tuples, all held until the end.
+    pub tuples: u64,
 }
 
 /// Turns packets into rows. See the [module](super) for what it keeps in memory.
@@ -92,14 +94,31 @@ impl Engine {
 
     /// What it was given so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { tuples: self.flows.len() as u64, ..self.counts }
+    }
+
+    /// Counts a frame that is read elsewhere; its time, cut to microseconds.
+    pub(super) fn count_frame(&mut self, frame: &Frame<'_>) -> i64 {
+        let time_us = frame.time_ns.div_euclid(NS_A_US);
+        self.count(time_us, frame.bytes, frame.original_bytes);
+        time_us
+    }
+
+    /// Counts a frame that is in no row.
+    pub(super) fn count_not_ipv4(&mut self) {
+        self.counts.not_ipv4 += 1;
+    }
+
+    /// Rows of all flows still open, in no order.
+    pub(super) fn into_open(self) -> Vec<(Conversation, Row)> {
+        self.flows.into_iter().map(|(key, flow)| (key, flow.into_row())).collect()
     }
 
     /// The end of the capture: rows of all flows still open, by first packet, then by 5-tuple. (The reference writes
     /// them in the order of its hash table.)
     pub fn finish(self, emit: &mut impl FnMut(Row)) -> Counts {
-        let mut counts = self.counts;
-        let mut open: Vec<_> = self.flows.into_iter().map(|(key, flow)| (key, flow.into_row())).collect();
+        let mut counts = self.counts();
+        let mut open = self.into_open();
         open.sort_unstable_by_key(|(key, row)| (row.first_us, *key));
         counts.rows += open.len() as u64;
         open.into_iter().for_each(|(_, row)| emit(row));

@@ -7,7 +7,7 @@ const PLAIN_BELOW: f64 = 1e7;
 const PLAIN_FROM: f64 = 1e-3;
 
 /// The shortest text that reads back as the same number, with at least one digit behind the point.
-pub(super) fn write_java(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
+pub(crate) fn write_java(f: &mut impl fmt::Write, value: f64) -> fmt::Result {
     let magnitude = value.abs();
     if value == 0.0 || (PLAIN_FROM..PLAIN_BELOW).contains(&magnitude) || !value.is_finite() {
         return write!(f, "{value:?}");

@@ -7,7 +7,7 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// UTC, `YYYY-MM-DD HH:MM:SS`, with `.mmm` or `.uuuuuu` where that is not zero.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timestamp(pub(super) i64);
+pub(crate) struct Timestamp(pub(crate) i64);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl fmt::Display for Timestamp {
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar. Years are counted from March,
 /// so that the leap day is a year's last; 400 of them have 146,097 days.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     // 719,468 days lie between 0000-03-01 and 1970-01-01.
     let days = days + 719_468;
     let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));

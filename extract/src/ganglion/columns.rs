@@ -17,6 +17,12 @@ pub fn fields(options: &Options) -> Vec<Field> {
     identity.chain(features).map(|(name, unit, kind)| Field { name: Cow::Borrowed(name), unit, kind }).collect()
 }
 
+/// The CICFlowMeter columns that each of [`fields`] answers to; mostly none or one.
+pub fn references(options: &Options) -> Vec<Vec<&'static str>> {
+    let identity = IDENTITY.iter().map(|column| column.reference.into_iter().collect());
+    identity.chain(flow_features(options.context).into_iter().map(|feature| feature.references().collect())).collect()
+}
+
 /// Records that become a batch.
 pub(super) struct Records {
     pub(super) records: Vec<FlowRecord>,

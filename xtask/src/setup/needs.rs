@@ -85,6 +85,7 @@ const PACKAGES: &[Package] = &[
     (Purpose::Dev, "qemu-system-x86", Some("qemu-system-x86_64"), "tests on other kernels"),
     (Purpose::Dev, "prometheus", Some("promtool"), "checks scrape and alert rules"),
     (Purpose::Dev, "shellcheck", Some("shellcheck"), "checks shell scripts"),
+    (Purpose::Dev, "libpcap0.8", None, "compiles the filters of `ganglion flow extract`"),
     (Purpose::Dev, "tcpdump", Some("tcpdump"), "captures from the laboratory"),
 ];
 

@@ -1,0 +1,405 @@
+//! Apache Parquet: each batch a page of each column, some batches a row group.
+//!
+//! The library writes what is around the pages: headers, schema, footer. Pages are made here, because only two forms
+//! are needed, and they can be made on many threads. Many columns of a batch hold one value alone: a dictionary of it,
+//! and a run as long as the batch. All others are plain values, under LZ4 where that is worth its time. `cargo run --release -p ganglion-extract
+//! --example write` measures.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding, LogicalType, PageType, Repetition, TimeUnit, Type as Physical};
+use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, PageEncodingStats};
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type, TypePtr};
+
+use super::WriteError;
+use crate::table::{Batch, Cells, Field, Kind};
+
+/// A row group ends with the batch that gives it so many rows. What is held of it until the end, for the footer, is so
+/// about a hundredth of a byte for each row and column.
+const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// An index into a dictionary of constants is a byte, so a row group has no more batches.
+const ROW_GROUP_BATCHES: usize = 255;
+
+/// Bytes of a page by which it is told whether compressing is worth its time.
+const SAMPLE_BYTES: usize = 4096;
+
+/// What all row groups of a file have in common.
+#[derive(Debug)]
+pub(super) struct Schema {
+    columns: SchemaDescriptor,
+    properties: WriterPropertiesPtr,
+}
+
+/// Rows of a batch, encoded: a page of each column, one after the other.
+#[derive(Debug)]
+pub(super) struct Part {
+    rows: usize,
+    bytes: Bytes,
+    pages: Vec<Packed>,
+}
+
+/// A page without its header.
+#[derive(Clone, Debug)]
+struct Packed {
+    form: Form,
+    /// Where it lies in the part.
+    range: Range<usize>,
+    /// Length before it was compressed.
+    plain_bytes: usize,
+    /// The least and the greatest time.
+    bounds: Option<(i64, i64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// One value, which all rows have; not compressed.
+    Same,
+    /// All values, plain.
+    Plain,
+    /// The same, compressed.
+    Packed,
+}
+
+/// An open file.
+pub(super) struct File<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    columns: Vec<ColumnDescPtr>,
+    /// Of the row group under way.
+    parts: Vec<Part>,
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(source) => match source.downcast::<io::Error>() {
+                Ok(error) => Self::Io(*error),
+                Err(other) => Self::Parquet(other.to_string()),
+            },
+            other => Self::Parquet(other.to_string()),
+        }
+    }
+}
+
+impl Schema {
+    pub(super) fn new(fields: &[Field], about: &[(&str, String)]) -> Result<Self, WriteError> {
+        let columns = fields.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let root = Type::group_type_builder("flows").with_fields(columns).build()?;
+        let about: Vec<_> =
+            about.iter().map(|(name, value)| KeyValue::new((*name).to_owned(), value.clone())).collect();
+        let properties = WriterProperties::builder()
+            .set_created_by(concat!("ganglion version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_key_value_metadata((!about.is_empty()).then_some(about))
+            .set_writer_version(WriterVersion::PARQUET_2_0)
+            .set_offset_index_disabled(true)
+            .build();
+        Ok(Self { columns: SchemaDescriptor::new(Arc::new(root)), properties: Arc::new(properties) })
+    }
+
+    /// Encodes rows.
+    pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
+        let mut packer = Packer::default();
+        let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
+        Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
+    }
+
+    /// Opens a file.
+    pub(super) fn file<W: Write + Send>(&self, to: W) -> Result<File<W>, WriteError> {
+        let root = self.columns.root_schema_ptr();
+        let writer = SerializedFileWriter::new(to, root, self.properties.clone())?;
+        Ok(File { writer, columns: self.columns.columns().to_vec(), parts: Vec::new() })
+    }
+}
+
+impl<W: Write + Send> File<W> {
+    pub(super) fn append(&mut self, part: Part) -> Result<(), WriteError> {
+        if part.rows > 0 {
+            self.parts.push(part);
+        }
+        if self.rows() >= ROW_GROUP_ROWS || self.parts.len() == ROW_GROUP_BATCHES {
+            self.end_row_group()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<W, WriteError> {
+        self.end_row_group()?;
+        Ok(self.writer.into_inner()?)
+    }
+
+    fn rows(&self) -> usize {
+        self.parts.iter().map(|part| part.rows).sum()
+    }
+
+    fn end_row_group(&mut self) -> Result<(), WriteError> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.next_row_group()?;
+        for (at, column) in self.columns.iter().enumerate() {
+            let (pages, closed) = chunk(at, column, &self.parts)?;
+            writer.append_column(&pages, closed)?;
+        }
+        writer.close()?;
+        self.parts.clear();
+        Ok(())
+    }
+}
+
+fn column(field: &Field) -> Result<TypePtr, ParquetError> {
+    let (physical, logical) = match field.kind {
+        Kind::Int => (Physical::INT64, None),
+        Kind::Float => (Physical::DOUBLE, None),
+        Kind::Time => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
+        Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+    };
+    let builder = Type::primitive_type_builder(&field.name, physical);
+    Ok(Arc::new(builder.with_repetition(Repetition::REQUIRED).with_logical_type(logical).build()?))
+}
+
+/// Makes pages, with room that is used again for each.
+#[derive(Default)]
+struct Packer {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Packer {
+    fn page(&mut self, cells: &Cells) -> Result<Packed, WriteError> {
+        self.plain.clear();
+        let start = self.out.len();
+        let form = if is_constant(cells) {
+            plain(cells, 1, &mut self.out);
+            Form::Same
+        } else {
+            plain(cells, cells.len(), &mut self.plain);
+            match pack(&self.plain, &mut self.packed)? {
+                Some(packed) => {
+                    self.out.extend_from_slice(packed);
+                    Form::Packed
+                }
+                None => {
+                    self.out.extend_from_slice(&self.plain);
+                    Form::Plain
+                }
+            }
+        };
+        let bounds = match cells {
+            // Rows lie about in the order of time: the one column by which readers can leave row groups out.
+            Cells::Time(times) => times.iter().min().copied().zip(times.iter().max().copied()),
+            _ => None,
+        };
+        Ok(Packed { form, range: start..self.out.len(), plain_bytes: self.plain.len(), bounds })
+    }
+}
+
+/// Compresses a page; nothing where it hardly shrinks, which a sample tells.
+fn pack<'a>(plain: &[u8], packed: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, WriteError> {
+    if i32::try_from(plain.len()).is_err() {
+        let bytes = plain.len();
+        return Err(WriteError::Parquet(format!("a page of {bytes} bytes is beyond 2 GiB; make smaller batches")));
+    }
+    let most = lz4_flex::block::get_maximum_output_size(plain.len());
+    if packed.len() < most {
+        packed.resize(most, 0);
+    }
+    let mut compress = |plain: &[u8]| {
+        let bytes = lz4_flex::block::compress_into(plain, packed);
+        let bytes = bytes.map_err(|error| WriteError::Parquet(error.to_string()))?;
+        Ok::<_, WriteError>((bytes, bytes <= plain.len() / 4 * 3))
+    };
+    if let Some(sample) = plain.get(..SAMPLE_BYTES).filter(|sample| sample.len() < plain.len())
+        && !compress(sample)?.1
+    {
+        return Ok(None);
+    }
+    let (bytes, shrunk) = compress(plain)?;
+    Ok(packed.get(..bytes).filter(|_| shrunk))
+}
+
+/// A column of a row group, page by page, and what the footer says of it.
+fn chunk(at: usize, column: &ColumnDescPtr, parts: &[Part]) -> Result<(Bytes, ColumnCloseResult), WriteError> {
+    let pages: Vec<_> = parts.iter().filter_map(|part| Some((part, part.pages.get(at)?))).collect();
+    let mut out = Pages::default();
+    let mut dictionary: Vec<&[u8]> = Vec::new();
+    for (part, page) in pages.iter().filter(|(_, page)| page.form == Form::Same) {
+        let value = part.bytes.get(page.range.clone()).unwrap_or(&[]);
+        if !dictionary.contains(&value) {
+            dictionary.push(value);
+        }
+    }
+    if !dictionary.is_empty() {
+        out.dictionary(&dictionary)?;
+    }
+    for (part, page) in &pages {
+        let bytes = part.bytes.slice(page.range.clone());
+        if page.form == Form::Same {
+            let index = dictionary.iter().position(|value| **value == *bytes).unwrap_or(0);
+            let run = run(part.rows, index);
+            let bytes = run.len();
+            out.data(part.rows, run.into(), bytes, Encoding::RLE_DICTIONARY, false)?;
+        } else {
+            out.data(part.rows, bytes, page.plain_bytes, Encoding::PLAIN, page.form == Form::Packed)?;
+        }
+    }
+    let rows: usize = parts.iter().map(|part| part.rows).sum();
+    let bounds = pages.iter().filter_map(|(_, page)| page.bounds);
+    let bounds = bounds.reduce(|all, page| (all.0.min(page.0), all.1.max(page.1)));
+    out.finish(column, rows, bounds)
+}
+
+/// The pages of a chunk, with headers.
+struct Pages {
+    sink: TrackedWrite<Vec<u8>>,
+    written: Vec<(PageType, Encoding, PageWriteSpec)>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { sink: TrackedWrite::new(Vec::new()), written: Vec::new() }
+    }
+}
+
+impl Pages {
+    fn dictionary(&mut self, values: &[&[u8]]) -> Result<(), WriteError> {
+        let plain = values.concat();
+        // Pages of dictionaries are always compressed.
+        let buf = Bytes::from(lz4_flex::block::compress(&plain));
+        let (num_values, encoding) = (values.len() as u32, Encoding::PLAIN);
+        let page = Page::DictionaryPage { buf, num_values, encoding, is_sorted: false };
+        self.page(page, plain.len(), encoding)
+    }
+
+    fn data(
+        &mut self,
+        rows: usize,
+        buf: Bytes,
+        plain_bytes: usize,
+        encoding: Encoding,
+        is_compressed: bool,
+    ) -> Result<(), WriteError> {
+        let rows = u32::try_from(rows).map_err(|_| WriteError::Parquet(format!("{rows} rows in a batch")))?;
+        let page = Page::DataPageV2 {
+            buf,
+            num_values: rows,
+            encoding,
+            // No cell is empty, so there are no levels.
+            num_nulls: 0,
+            num_rows: rows,
+            def_levels_byte_len: 0,
+            rep_levels_byte_len: 0,
+            is_compressed,
+            statistics: None,
+        };
+        self.page(page, plain_bytes, encoding)
+    }
+
+    fn page(&mut self, page: Page, plain_bytes: usize, encoding: Encoding) -> Result<(), WriteError> {
+        let kind = page.page_type();
+        let spec = SerializedPageWriter::new(&mut self.sink).write_page(CompressedPage::new(page, plain_bytes))?;
+        self.written.push((kind, encoding, spec));
+        Ok(())
+    }
+
+    fn finish(
+        self,
+        column: &ColumnDescPtr,
+        rows: usize,
+        bounds: Option<(i64, i64)>,
+    ) -> Result<(Bytes, ColumnCloseResult), WriteError> {
+        let first = |kind| self.written.iter().find(|(other, ..)| *other == kind).map(|(.., spec)| spec.offset as i64);
+        let mut counts: Vec<PageEncodingStats> = Vec::with_capacity(3);
+        for (page_type, encoding, _) in &self.written {
+            match counts.iter_mut().find(|count| count.page_type == *page_type && count.encoding == *encoding) {
+                Some(count) => count.count += 1,
+                None => counts.push(PageEncodingStats { page_type: *page_type, encoding: *encoding, count: 1 }),
+            }
+        }
+        let bytes = self.sink.bytes_written();
+        let plain_bytes: usize = self.written.iter().map(|(.., spec)| spec.uncompressed_size).sum();
+        let mut metadata = ColumnChunkMetaData::builder(column.clone())
+            .set_compression(Compression::LZ4_RAW)
+            .set_encodings(counts.iter().map(|count| count.encoding).chain([Encoding::RLE]).collect())
+            .set_num_values(rows as i64)
+            .set_total_compressed_size(bytes as i64)
+            .set_total_uncompressed_size(plain_bytes as i64)
+            .set_data_page_offset(first(PageType::DATA_PAGE_V2).unwrap_or(0))
+            .set_dictionary_page_offset(first(PageType::DICTIONARY_PAGE))
+            .set_page_encoding_stats(counts);
+        if let Some((least, greatest)) = bounds {
+            metadata = metadata.set_statistics(Statistics::int64(Some(least), Some(greatest), None, Some(0), false));
+        }
+        let closed = ColumnCloseResult {
+            bytes_written: bytes as u64,
+            rows_written: rows as u64,
+            metadata: metadata.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        Ok((self.sink.into_inner()?.into(), closed))
+    }
+}
+
+/// Whether all cells are the same, to the bit.
+fn is_constant(cells: &Cells) -> bool {
+    fn all_equal<T: Copy + PartialEq>(cells: impl IntoIterator<Item = T>) -> bool {
+        let mut cells = cells.into_iter();
+        cells.next().is_some_and(|first| cells.all(|cell| cell == first))
+    }
+    match cells {
+        Cells::Int(cells) | Cells::Time(cells) => all_equal(cells),
+        Cells::Float(cells) | Cells::FloatOrWhole { values: cells, .. } => {
+            all_equal(cells.iter().map(|cell| cell.to_bits()))
+        }
+        Cells::Text(cells) => all_equal(cells.iter()),
+    }
+}
+
+/// The plain encoding of the first `rows` cells.
+fn plain(cells: &Cells, rows: usize, out: &mut Vec<u8>) {
+    match cells {
+        Cells::Int(cells) | Cells::Time(cells) => words(cells.iter().take(rows).map(|cell| cell.to_le_bytes()), out),
+        Cells::Float(cells) | Cells::FloatOrWhole { values: cells, .. } => {
+            words(cells.iter().take(rows).map(|cell| cell.to_le_bytes()), out);
+        }
+        Cells::Text(cells) => {
+            for text in cells.iter().take(rows) {
+                out.extend((text.len() as u32).to_le_bytes());
+                out.extend(text.as_bytes());
+            }
+        }
+    }
+}
+
+/// Appends eight bytes each, which takes a fraction of the time that a byte after the other does.
+fn words(words: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + words.len() * 8, 0);
+    for (place, word) in out[start..].chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word);
+    }
+}
+
+/// Indices into a dictionary, all the same: their width in bits, then one run of so many. There are never more values
+/// than batches in a row group, so a byte holds an index.
+fn run(rows: usize, index: usize) -> Vec<u8> {
+    let mut out = vec![8];
+    let mut header = (rows as u64) << 1;
+    while header >= 0x80 {
+        out.push(header as u8 | 0x80);
+        header >>= 7;
+    }
+    out.extend([header as u8, index as u8]);
+    out
+}
