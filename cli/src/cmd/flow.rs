@@ -4,11 +4,10 @@ mod diff;
 mod extract;
 mod show;
 
-use std::io::Read;
 use std::path::Path;
 
 use clap::Subcommand;
-use ganglion_extract::diff::{DiffError, Side, Table};
+use ganglion_extract::read::{ReadError, Reader};
 
 use crate::exit::{Error, Result};
 
@@ -37,28 +36,12 @@ pub(crate) fn run(command: Command) -> Result {
     }
 }
 
-/// A CSV table from a file, or from standard input. What is none is a usage error: nothing was compared or shown.
-fn read_table(path: &Path) -> Result<Table> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == STANDARD {
-        std::io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    read.map_err(|error| Error::Usage(format!("{name}: can't be read: {error}")))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        Error::Usage(format!("{name}: no text at byte {at}; a CSV file of `ganglion flow extract` is needed"))
-    })?;
-    Table::read(text, Side::Left).map_err(|error| {
-        Error::Usage(match error {
-            DiffError::NoHeader(_) => format!("{name}: empty; a CSV file with a header line is needed"),
-            DiffError::Cells { line, found, columns, .. } => format!(
-                "{name}: line {line} has {found} cells, the header {columns}: the file is cut there, or is no CSV; make \
-                 it anew"
-            ),
-            DiffError::NoKey { .. } => format!("{name}: {error}"),
-        })
-    })
+/// A table from a file, or from standard input. What is none is a usage error: nothing was compared or shown.
+fn open_table(path: &Path) -> Result<Reader> {
+    let open = if path.as_os_str() == STANDARD { Reader::from_reader(std::io::stdin()) } else { Reader::open(path) };
+    open.map_err(|error| no_table(path, &error))
+}
+
+fn no_table(path: &Path, error: &ReadError) -> Error {
+    Error::Usage(format!("{}: {error}", path.display()))
 }

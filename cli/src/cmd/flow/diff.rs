@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ganglion_extract::diff::{ColumnDiff, Diff as Comparison};
+use ganglion_extract::diff::{ColumnDiff, Diff as Comparison, DiffError, Side};
 use serde_json::{Value, json};
 
 use super::super::{say, say_json};
-use super::{STANDARD, read_table};
+use super::{STANDARD, no_table, open_table};
 use crate::exit::{Code, Error, Result};
 use crate::table::{Align, Column, render};
 use crate::units;
 
-/// What a row is known by.
-const KEY: [&str; 2] = ["Flow ID", "Timestamp"];
+/// What a row is known by, in either set of columns.
+const KEY: [&[&str]; 2] = [&["Flow ID", "flow_id"], &["Timestamp", "timestamp"]];
 /// Rows and columns without a partner that are named; JSON names all.
 const NAMED: usize = 3;
 
@@ -26,10 +26,10 @@ Exit codes:
 /// `ganglion flow diff`.
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// CSV file with the columns Flow ID and Timestamp, by which rows are joined; - is standard input
+    /// CSV or Parquet file of flow rows, which are joined by Flow ID and Timestamp; - is standard input
     #[arg(value_name = "A")]
     first: PathBuf,
-    /// The other one
+    /// The other one; it is held in memory, the first is not
     #[arg(value_name = "B")]
     second: PathBuf,
     /// How far two numbers with a point or an exponent may be apart, relative to the larger
@@ -52,10 +52,17 @@ pub(super) fn run(args: &Diff) -> Result {
     if [&args.first, &args.second].iter().all(|path| path.as_os_str() == STANDARD) {
         return Err(Error::Usage("only one of the two files can be standard input".into()));
     }
-    let (first, second) = (read_table(&args.first)?, read_table(&args.second)?);
-    let diff = Comparison::between(&first, &second, &KEY, args.tolerance).map_err(|error| {
-        let (a, b) = (args.first.display(), args.second.display());
-        Error::Usage(format!("{a} and {b}: {error}; rows are joined by {}", KEY.join(" and ")))
+    let (mut first, mut second) = (open_table(&args.first)?, open_table(&args.second)?);
+    let diff = Comparison::of(&mut first, &mut second, &KEY, args.tolerance).map_err(|error| {
+        let path = |side| if side == Side::Left { &args.first } else { &args.second };
+        match error {
+            DiffError::Read { side, error } => no_table(path(side), &error),
+            DiffError::NoKey { side, column } => Error::Usage(format!(
+                "{}: no column \"{column}\"; rows are joined by Flow ID and Timestamp",
+                path(side).display()
+            )),
+            other => Error::Usage(other.to_string()),
+        }
     })?;
     if args.json {
         say_json(&as_json(&diff))?;

@@ -1,50 +1,50 @@
 //! `ganglion flow extract`: captures in, flow rows out.
 
+mod columns;
+mod help;
 mod inputs;
 mod output;
 mod progress;
+mod reading;
 mod summary;
 
 use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ganglion_extract::capture::{Capture, CaptureError};
-use ganglion_extract::cicflowmeter::Engine;
+use ganglion_extract::filter::Filter;
+use ganglion_extract::labels::{Hits, Labels, Places};
+use ganglion_extract::table::Batch;
+use ganglion_extract::write::{Encoded, Encoder, WriteError};
+use ganglion_extract::{cicflowmeter, ganglion};
 
 use super::STANDARD;
 use crate::exit::{Code, Error, Result};
-use inputs::Input;
+use columns::Columns;
+pub(super) use help::{EXAMPLES, LONG_HELP};
 use output::{Format, Output};
 use progress::Progress;
-use summary::{Fault, Summary};
-
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  ganglion flow extract traffic.pcap.gz -o flows.csv --profile cicflowmeter
-  ganglion flow extract day-*.pcapng -o flows.jsonl --profile cicflowmeter --json
-  tcpdump -w - | ganglion flow extract - -o - --profile cicflowmeter | ganglion flow show -";
-
-pub(super) const LONG_HELP: &str = "\
-Examples:
-  ganglion flow extract traffic.pcap.gz -o flows.csv --profile cicflowmeter
-  ganglion flow extract day-*.pcapng -o flows.jsonl --profile cicflowmeter --json
-  tcpdump -w - | ganglion flow extract - -o - --profile cicflowmeter | ganglion flow show -
-
-Captures: pcap and pcapng, plain, gzip or zstd, whatever they are called. Several are read as one
-capture, in the order given: a flow goes on from one file to the next.
-
-Exit codes:
-  0  all captures read to their end (times that run backwards are counted and warned of)
-  1  nothing was read, or OUT can't be written: a file that OUT was before is untouched
-  2  wrong arguments; nothing was tried
-  3  a capture is damaged, is none, or has frames of a link type that is not read: said with input
-     and byte; what came before, and the other captures, are in OUT";
+use reading::{Engine, Reading};
+use summary::{Figures, Summary};
 
 /// By whose rules packets become flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Profile {
-    /// Flows and columns of the corrected CICFlowMeter (docs/cicflowmeter.md). Memory grows with distinct 5-tuples
+    /// The rules of the kernel's programs: idle 60 s, active 120 s, half-open 10 s, FIN and RST end a flow; IPv4 and
+    /// IPv6. Memory is bounded by live flows
+    Ganglion,
+    /// The rules of the corrected CICFlowMeter, quirks included; IPv4 alone. Memory grows with distinct 5-tuples
+    Cicflowmeter,
+}
+
+/// Which columns are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ColumnSet {
+    /// Ganglion's features (docs/features.md)
+    Ganglion,
+    /// CICFlowMeter's, by its names and in its order (docs/cicflowmeter.md)
     Cicflowmeter,
 }
 
@@ -57,12 +57,33 @@ pub(crate) struct Extract {
     /// File for the rows, there when it is complete; - is standard output
     #[arg(short, long = "output", value_name = "OUT")]
     output: PathBuf,
-    /// Rules and columns. Ganglion's own, which will be the default, are not there yet: so it must be said
-    #[arg(long, value_enum, value_name = "PROFILE")]
+    /// By whose rules packets become flows
+    #[arg(long, value_enum, value_name = "PROFILE", default_value = "ganglion")]
     profile: Profile,
+    /// Which columns are written [default: those of the profile]
+    #[arg(long, value_enum, value_name = "SET")]
+    columns: Option<ColumnSet>,
     /// Format of the rows [default: by OUT's extension, csv for standard output]
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Take only frames that pass this filter, in the syntax of tcpdump (man pcap-filter); needs libpcap
+    #[arg(long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// Label rows by the rules of this file: time, addresses, ports, protocol
+    #[arg(long, value_name = "RULES.yaml")]
+    labels: Option<PathBuf>,
+    /// Add columns of what else sender and receiver did in the last 1, 10, 60 s (profile ganglion)
+    #[arg(long)]
+    context: bool,
+    /// Add rows of flows under way: after 8, 32, 128 packets, and at an age of 1, 5, 30 s (profile ganglion)
+    #[arg(long)]
+    snapshots: bool,
+    /// Take the flow inside of GRE, VXLAN, Geneve and IP in IP, in the domain of its tunnel (profile ganglion)
+    #[arg(long)]
+    inner: bool,
+    /// Cores to use; the rows do not depend on it [default: all]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// Summary as JSON on standard output (as the last line of standard error when the rows take that)
     #[arg(long)]
     json: bool,
@@ -70,29 +91,33 @@ pub(crate) struct Extract {
 
 /// Runs the command.
 pub(super) fn run(args: &Extract) -> Result {
-    let Profile::Cicflowmeter = args.profile;
-    let format = Format::of(args.format, &args.output).map_err(Error::Usage)?;
+    let plan = Plan::new(args)?;
     let inputs = inputs::check(&args.inputs, &args.output)?;
-    let mut output = Output::create(&args.output, format)?;
-    let mut extraction = Extraction::new(Progress::start(&inputs, output.is_stdout()));
-    for input in &inputs {
-        extraction.read(input, &mut output);
-        if output.failed() {
-            break;
-        }
-    }
-    let summary = extraction.finish(&mut output, inputs.len());
-    if summary.unread == inputs.len() {
+    let mut output = Output::create(&args.output, plan.encoder.clone())?;
+    let mut reading = Reading::new(&inputs, plan.filter.as_ref(), Progress::start(&inputs, output.is_stdout()));
+    let mut hits = Hits::default();
+    let mut sink = |rows: std::result::Result<(Encoded, Hits), WriteError>| {
+        let written = rows.and_then(|(encoded, matched)| {
+            hits.add(&matched);
+            output.append(encoded)
+        });
+        output.note(written)
+    };
+    let figures = extract(args, &plan, &mut reading, &mut sink);
+    reading.end();
+    if let Some(error) = reading.misused() {
         output.discard();
-        return Err(Error::Failed(format!(
-            "no capture could be read; nothing is written to {}",
-            args.output.display()
-        )));
+        return Err(Error::Usage(error));
+    }
+    if reading.unread() == inputs.len() {
+        output.discard();
+        let output = args.output.display();
+        return Err(Error::Failed(format!("no capture could be read; nothing is written to {output}")));
     }
     match output.complete() {
         Ok(()) => {}
         // A reader that has seen enough (`| head`) is no error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe && args.output.as_os_str() == STANDARD => {
+        Err(WriteError::Io(error)) if error.kind() == ErrorKind::BrokenPipe && args.output.as_os_str() == STANDARD => {
             return Ok(Code::Ok);
         }
         Err(error) => {
@@ -102,92 +127,78 @@ pub(super) fn run(args: &Extract) -> Result {
             )));
         }
     }
-    summary.say(args)?;
-    Ok(if summary.faults.is_empty() { Code::Ok } else { Code::Partial })
+    let summary = Summary::new(args, &plan, &reading, figures, &hits);
+    summary.say()?;
+    Ok(if reading.faults().is_empty() { Code::Ok } else { Code::Partial })
 }
 
-/// Frames between two looks at how far reading is.
-const FRAMES_A_LOOK: u64 = 4096;
-
-/// Captures on their way to rows.
-struct Extraction {
-    engine: Engine,
-    progress: Progress,
-    unread: usize,
-    faults: Vec<Fault>,
+/// What is to be done, checked before anything is.
+struct Plan {
+    format: Format,
+    jobs: NonZeroUsize,
+    options: ganglion::Options,
+    columns: Columns,
+    encoder: Encoder,
+    filter: Option<Filter>,
+    labels: Option<(Labels, Places)>,
 }
 
-impl Extraction {
-    fn new(progress: Progress) -> Self {
-        Self { engine: Engine::new(), progress, unread: 0, faults: Vec::new() }
-    }
-
-    /// Reads one capture as far as it goes.
-    fn read(&mut self, input: &Input, output: &mut Output) {
-        match input.open() {
-            Ok(capture) => self.frames(capture, output),
-            // A capture with no whole header is a damaged one; everything else is none, or none that can be read.
-            Err(error) => {
-                self.unread += usize::from(!matches!(error, CaptureError::Damaged { .. }));
-                self.fault(&error);
-            }
+impl Plan {
+    fn new(args: &Extract) -> Result<Self> {
+        let switches = [("--context", args.context), ("--snapshots", args.snapshots), ("--inner", args.inner)];
+        if args.profile == Profile::Cicflowmeter
+            && let Some((switch, _)) = switches.into_iter().find(|(_, given)| *given)
+        {
+            return Err(Error::Usage(format!("{switch} needs --profile ganglion: the reference has no such thing")));
         }
-        self.progress.input_done(input);
+        let Extract { context, snapshots, inner, .. } = *args;
+        let options = ganglion::Options { context, snapshots, inner, ..Default::default() };
+        let format = Format::of(args.format, &args.output).map_err(Error::Usage)?;
+        let mut columns =
+            Columns::of(args.profile, args.columns, &options).map_err(|error| Error::Usage(error.to_owned()))?;
+        let usage = |error: &dyn std::error::Error| Error::Usage(error.to_string());
+        let filter = args.filter.as_deref().map(Filter::new).transpose().map_err(|error| usage(&error))?;
+        let labels = match &args.labels {
+            None => None,
+            Some(path) => {
+                let labels = Labels::open(path).map_err(|error| usage(&error))?;
+                Some((labels, Labels::prepare(&mut columns.fields).map_err(|error| usage(&error))?))
+            }
+        };
+        let encoder = Encoder::new(format.of_rows(), columns.fields.clone(), columns.spelling, &columns.about(args))
+            .map_err(|error| Error::Failed(error.to_string()))?;
+        let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self { format, jobs, options, columns, encoder, filter, labels })
     }
 
-    fn frames(&mut self, mut capture: Capture, output: &mut Output) {
-        // Where the fault about a link type stands, and how many frames it is about.
-        let (mut refusal, mut refused) = (None, 0_u64);
-        let mut until_look = FRAMES_A_LOOK;
-        loop {
-            match capture.next() {
-                Ok(Some(frame)) => self.engine.frame(&frame, &mut |row| output.row(&row)),
-                Ok(None) => break,
-                Err(error) => {
-                    let goes_on = matches!(error, CaptureError::LinkType { .. });
-                    refused += u64::from(goes_on);
-                    // One capture may have any number of such frames; the first is named, all are counted.
-                    if !goes_on || refused == 1 {
-                        self.fault(&error);
-                    }
-                    if goes_on {
-                        refusal.get_or_insert(self.faults.len() - 1);
-                    }
-                }
-            }
-            if output.failed() {
-                break;
-            }
-            until_look -= 1;
-            if until_look == 0 {
-                until_look = FRAMES_A_LOOK;
-                self.progress.look(&capture, &self.engine);
-            }
+    /// Rows as bytes: whatever thread has time does it.
+    fn encode(&self, batch: Batch) -> std::result::Result<(Encoded, Hits), WriteError> {
+        let mut batch = self.columns.select(batch);
+        let hits = self.labels.as_ref().map_or_else(Hits::default, |(labels, places)| labels.label(&mut batch, places));
+        Ok((self.encoder.encode(&batch)?, hits))
+    }
+}
+
+type Rows = std::result::Result<(Encoded, Hits), WriteError>;
+
+fn extract(
+    args: &Extract,
+    plan: &Plan,
+    reading: &mut Reading<'_>,
+    sink: &mut dyn FnMut(Rows) -> ControlFlow<()>,
+) -> Figures {
+    let encode = |batch| plan.encode(batch);
+    match args.profile {
+        Profile::Ganglion => {
+            let feed = |extraction: &mut ganglion::Extraction<'_>| reading.all(&mut Engine::Ganglion(extraction));
+            let ((), counts) = ganglion::extract(&plan.options, plan.jobs, encode, sink, feed);
+            Figures::Ganglion(Box::new(counts))
         }
-        if let Some(fault) = refusal.and_then(|at| self.faults.get_mut(at)) {
-            fault.frames_refused = refused;
-        }
-    }
-
-    /// Notes a fault, and says it at once.
-    fn fault(&mut self, error: &CaptureError) {
-        let fault = Fault::of(error);
-        self.progress.say(&format!("ganglion: {}", fault.message));
-        self.faults.push(fault);
-    }
-
-    /// The rows of all flows still open, and what there is to say.
-    fn finish(self, output: &mut Output, files: usize) -> Summary {
-        let tuples = self.engine.tuples();
-        let counts = self.engine.finish(&mut |row| output.row(&row));
-        self.progress.end();
-        Summary {
-            files,
-            unread: self.unread,
-            counts,
-            tuples,
-            peak_memory_bytes: summary::peak_memory_bytes(),
-            faults: self.faults,
+        Profile::Cicflowmeter => {
+            let feed =
+                |extraction: &mut cicflowmeter::Extraction<'_>| reading.all(&mut Engine::Cicflowmeter(extraction));
+            let ((), counts) = cicflowmeter::extract(plan.jobs, encode, sink, feed);
+            Figures::Cicflowmeter(counts)
         }
     }
 }

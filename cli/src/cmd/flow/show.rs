@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ganglion_extract::diff::Table;
+use ganglion_extract::read::Reader;
+use ganglion_extract::table::{Batch, Cells};
 
 use super::super::say;
-use super::read_table;
+use super::{no_table, open_table};
 use crate::exit::{Code, Error, Result};
 use crate::table::{Align, Column, render};
 use crate::target::protocol_name;
@@ -15,7 +16,7 @@ use crate::units;
 /// `ganglion flow show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// CSV file of `ganglion flow extract`; - is standard input
+    /// CSV or Parquet file of `ganglion flow extract`; - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The first N rows
@@ -23,22 +24,26 @@ pub(crate) struct Show {
     limit: usize,
 }
 
-/// The columns that are read, named as the file names them.
-const NEEDED: [&str; 11] = [
-    "Timestamp",
-    "Src IP",
-    "Src Port",
-    "Dst IP",
-    "Dst Port",
-    "Protocol",
-    "Flow Duration",
-    "Total Fwd Packet",
-    "Total Bwd packets",
-    "Total Length of Fwd Packet",
-    "Total Length of Bwd Packet",
+/// The columns that are read, as Ganglion and as CICFlowMeter name them.
+const NEEDED: [[&str; 2]; 11] = [
+    ["timestamp", "Timestamp"],
+    ["initiator", "Src IP"],
+    ["initiator_port", "Src Port"],
+    ["responder", "Dst IP"],
+    ["responder_port", "Dst Port"],
+    ["protocol", "Protocol"],
+    ["flow_duration_us", "Flow Duration"],
+    ["fwd_packets", "Total Fwd Packet"],
+    ["bwd_packets", "Total Bwd packets"],
+    ["fwd_payload_bytes", "Total Length of Fwd Packet"],
+    ["bwd_payload_bytes", "Total Length of Bwd Packet"],
 ];
+/// And the one that is shown where there is one.
+const LABEL: &str = "Label";
+/// What the reference writes there.
+const NO_LABEL: &str = "NeedManualLabel";
 
-const COLUMNS: [Column<'_>; 7] = [
+const COLUMNS: [Column<'_>; 8] = [
     ("TIME (UTC)", Align::Left),
     ("SOURCE", Align::Left),
     ("DESTINATION", Align::Left),
@@ -46,35 +51,75 @@ const COLUMNS: [Column<'_>; 7] = [
     ("DURATION", Align::Right),
     ("PACKETS", Align::Right),
     ("PAYLOAD", Align::Right),
+    ("LABEL", Align::Left),
 ];
 
 /// Runs the command.
 pub(super) fn run(args: &Show) -> Result {
-    let table = read_table(&args.file)?;
-    let places = places(&table).map_err(|missing| {
+    let mut table = open_table(&args.file)?;
+    let (places, labelled) = places(&table).map_err(|missing| {
         let file = args.file.display();
-        Error::Usage(format!("{file}: no column {missing:?}; a CSV file of `ganglion flow extract` is needed"))
+        Error::Usage(format!("{file}: no column {missing:?}; a file of `ganglion flow extract` is needed"))
     })?;
-    let shown = table.rows.iter().take(args.limit);
-    let count = shown.len();
-    if count > 0 {
-        say(&render(&COLUMNS, shown.map(|row| line(places.map(|at| row.get(at).map_or("", String::as_str))))))?;
+    let known = table.rows();
+    table.choose(&places);
+    let (mut lines, mut rows) = (Vec::new(), 0);
+    // Where the number of rows is known, nothing is read behind the last line.
+    while known.is_none() || lines.len() < args.limit {
+        let Some(batch) = table.batch().map_err(|error| no_table(&args.file, &error))? else { break };
+        rows += batch.rows as u64;
+        for row in 0..batch.rows.min(args.limit - lines.len()) {
+            lines.push(line(
+                std::array::from_fn(|at| cell(&batch, at, row)),
+                labelled.then(|| cell(&batch, NEEDED.len(), row)),
+            ));
+        }
     }
-    say(&format!("{} of {} flows", units::grouped(count as u64), units::grouped(table.rows.len() as u64)))?;
+    let count = lines.len();
+    if count > 0 {
+        let no_label = lines
+            .iter()
+            .all(|line: &Vec<String>| line.last().is_none_or(|label| label.is_empty() || label == NO_LABEL));
+        if no_label {
+            lines.iter_mut().for_each(|line| drop(line.pop()));
+        }
+        let columns = if no_label { &COLUMNS[..COLUMNS.len() - 1] } else { &COLUMNS[..] };
+        say(&render(columns, lines))?;
+    }
+    say(&format!("{} of {} flows", units::grouped(count as u64), units::grouped(known.unwrap_or(rows))))?;
     Ok(Code::Ok)
 }
 
-/// Where the needed columns stand; else the one that is missing.
-fn places(table: &Table) -> std::result::Result<[usize; NEEDED.len()], &'static str> {
-    let mut places = [0; NEEDED.len()];
-    for (place, name) in places.iter_mut().zip(NEEDED) {
-        *place = table.columns.iter().position(|column| column == name).ok_or(name)?;
+/// Where the needed columns stand, then the label if there is one; else the one that is missing.
+fn places(table: &Reader) -> std::result::Result<(Vec<usize>, bool), &'static str> {
+    let find = |names: &[&str]| table.fields().iter().position(|field| names.contains(&field.name.as_ref()));
+    let mut places = Vec::with_capacity(NEEDED.len() + 1);
+    for names in NEEDED {
+        // The table is of the one kind or of the other.
+        places.push(find(&names).ok_or(if find(&["flow_id"]).is_some() { names[0] } else { names[1] })?);
     }
-    Ok(places)
+    let label = find(&[LABEL]);
+    places.extend(label);
+    Ok((places, label.is_some()))
 }
 
-fn line(cells: [&str; NEEDED.len()]) -> Vec<String> {
-    let [time, src, src_port, dst, dst_port, protocol, us, forward, backward, bytes_forward, bytes_backward] = cells;
+/// A cell as text.
+fn cell(batch: &Batch, column: usize, row: usize) -> String {
+    match batch.columns.get(column) {
+        Some(Cells::Int(cells)) => cells.get(row).map(ToString::to_string),
+        Some(Cells::Float(cells) | Cells::FloatOrWhole { values: cells, .. }) => {
+            cells.get(row).map(ToString::to_string)
+        }
+        Some(Cells::Time(cells)) => cells.get(row).map(|us| units::wall_time(*us)),
+        Some(Cells::Text(cells)) => Some(cells.get(row).to_owned()),
+        None => None,
+    }
+    .unwrap_or_default()
+}
+
+fn line(cells: [String; NEEDED.len()], label: Option<String>) -> Vec<String> {
+    let [time, src, src_port, dst, dst_port, protocol, us, forward, backward, bytes_forward, bytes_backward] =
+        cells.each_ref().map(String::as_str);
     let duration = number(us, |us| units::millis(us / 1000));
     vec![
         units::one_line(time),
@@ -84,6 +129,7 @@ fn line(cells: [&str; NEEDED.len()]) -> Vec<String> {
         duration,
         format!("{} + {}", number(forward, units::count), number(backward, units::count)),
         format!("{} + {}", number(bytes_forward, units::bytes), number(bytes_backward, units::bytes)),
+        units::one_line(&label.unwrap_or_default()),
     ]
 }
 
@@ -103,11 +149,11 @@ mod tests {
     fn a_line_is_readable_whatever_stands_in_the_cells() {
         let cells =
             ["2014-01-14 17:37:42.9", "10.0.0.1", "1", "10.0.0.2", "21", "6", "2179919", "11", "9", "2.5E1", "137.0"];
-        let readable = line(cells);
+        let readable = line(cells.map(str::to_owned), Some("DDoS".into()));
         assert_eq!(readable.len(), COLUMNS.len());
-        let ends = ["10.0.0.1 :1", "10.0.0.2 :21", "tcp", "2.2 s", "11 + 9", "25 B + 137 B"];
+        let ends = ["10.0.0.1 :1", "10.0.0.2 :21", "tcp", "2.2 s", "11 + 9", "25 B + 137 B", "DDoS"];
         assert_eq!(readable[1..], ends);
-        let odd = line(["\u{1b}[2J", "", "", "", "", "x", "-1", "NaN", "", "", ""]);
+        let odd = line(["\u{1b}[2J", "", "", "", "", "x", "-1", "NaN", "", "", ""].map(str::to_owned), None);
         assert_eq!((odd[0].as_str(), odd[4].as_str()), ("\u{fffd}[2J", "-1"));
     }
 }

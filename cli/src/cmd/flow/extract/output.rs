@@ -1,28 +1,27 @@
 //! Where rows go: a file that is there when it is complete, or a stream.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use ganglion_extract::cicflowmeter::{COLUMNS, Row, Value, write_csv_header};
+use ganglion_extract::write::{self, Encoded, Encoder, WriteError, Writer};
 use nix::sys::signal::{SigSet, Signal};
 use tempfile::TempPath;
 
 use super::super::STANDARD;
 use crate::exit::{Error, Result};
 
-const BUFFER_BYTES: usize = 256 * 1024;
-
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A header line, then a line per row, numbers as the reference tool writes them
+    /// A header line, then a line per row
     Csv,
     /// A JSON object per line and row
     Jsonl,
-    /// Not there yet
+    /// Apache Parquet: a tenth of the size, with types and units
     Parquet,
 }
 
@@ -37,12 +36,20 @@ impl Format {
             _ => None,
         };
         match asked.or_else(by_name) {
-            Some(Self::Parquet) => Err("Parquet is not there yet; write --format csv or --format jsonl".into()),
             Some(format) => Ok(format),
             None => {
                 let path = path.display();
-                Err(format!("{path}: no extension that tells the format; write --format csv or --format jsonl"))
+                Err(format!("{path}: no extension that tells the format; write --format parquet, csv or jsonl"))
             }
+        }
+    }
+
+    /// The writer's word for it.
+    pub(super) fn of_rows(self) -> write::Format {
+        match self {
+            Self::Csv => write::Format::Csv,
+            Self::Jsonl => write::Format::Jsonl,
+            Self::Parquet => write::Format::Parquet,
         }
     }
 
@@ -57,17 +64,47 @@ impl Format {
 
 /// An open output. The first failure is kept, and nothing is written after it.
 pub(super) struct Output {
-    to: BufWriter<Box<dyn Write>>,
-    format: Format,
+    state: State,
+    encoder: Encoder,
     /// A file beside the one that is meant, and that one.
     temporary: Option<(TempPath, PathBuf)>,
     is_stdout: bool,
-    failure: Option<io::Error>,
+    failure: Option<WriteError>,
+}
+
+enum State {
+    /// Not a byte is written: perhaps nothing will be.
+    Opened(Target),
+    Begun(Writer<Target>),
+    Failed,
+}
+
+/// What is written to.
+#[derive(Debug)]
+enum Target {
+    File(File),
+    Stdout(io::Stdout),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
 }
 
 impl Output {
-    /// Opens the output and writes what stands before the rows.
-    pub(super) fn create(path: &Path, format: Format) -> Result<Self> {
+    /// Opens the output.
+    pub(super) fn create(path: &Path, encoder: Encoder) -> Result<Self> {
         let is_stdout = path.as_os_str() == STANDARD;
         let cant = |error: io::Error| {
             Error::Failed(format!(
@@ -75,56 +112,67 @@ impl Output {
                 path.display()
             ))
         };
-        let (to, temporary) =
-            if is_stdout { (Box::new(io::stdout()) as Box<dyn Write>, None) } else { open(path).map_err(cant)? };
-        let to = BufWriter::with_capacity(BUFFER_BYTES, to);
-        let mut output = Self { to, format, temporary, is_stdout, failure: None };
-        if format == Format::Csv {
-            output.failure = write_csv_header(&mut output.to).err();
-        }
-        Ok(output)
+        let (target, temporary) =
+            if is_stdout { (Target::Stdout(io::stdout()), None) } else { open(path).map_err(cant)? };
+        Ok(Self { state: State::Opened(target), encoder, temporary, is_stdout, failure: None })
     }
 
     pub(super) fn is_stdout(&self) -> bool {
         self.is_stdout
     }
 
-    /// Writes a row.
-    pub(super) fn row(&mut self, row: &Row) {
-        if self.failure.is_none() {
-            let written = match self.format {
-                Format::Jsonl => write_jsonl(&mut self.to, row),
-                Format::Csv | Format::Parquet => row.write_csv(&mut self.to),
-            };
-            self.failure = written.err();
-        }
+    /// Writes rows.
+    pub(super) fn append(&mut self, rows: Encoded) -> std::result::Result<(), WriteError> {
+        self.begin()?.append(rows)
     }
 
-    /// Whether a row could not be written.
-    pub(super) fn failed(&self) -> bool {
-        self.failure.is_some()
+    /// Keeps the first failure; breaks off from then on.
+    pub(super) fn note(&mut self, written: std::result::Result<(), WriteError>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                ControlFlow::Break(())
+            }
+        }
     }
 
     /// Writes nothing of what is not yet out; the file that was there before stays.
     pub(super) fn discard(self) {
-        // Dropped as it is, the buffer would be written.
-        drop(self.to.into_parts());
+        drop(self);
     }
 
     /// All rows are written: puts the file in its place. A file that failed is removed.
-    pub(super) fn complete(mut self) -> io::Result<()> {
-        if let Some(failure) = self.failure {
+    pub(super) fn complete(mut self) -> std::result::Result<(), WriteError> {
+        if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        self.to.flush()?;
-        match self.temporary {
-            Some((temporary, path)) => temporary.persist(path).map_err(|error| error.error),
-            None => Ok(()),
+        self.begin()?;
+        let State::Begun(writer) = std::mem::replace(&mut self.state, State::Failed) else { return Ok(()) };
+        let target = writer.finish()?;
+        if let (Target::File(file), Some((temporary, path))) = (target, self.temporary.take()) {
+            // Else a crash could leave a file that is there and empty.
+            file.sync_all()?;
+            temporary.persist(path).map_err(|error| error.error)?;
+        }
+        Ok(())
+    }
+
+    /// What stands before the rows is written with the first of them, or at the end.
+    fn begin(&mut self) -> std::result::Result<&mut Writer<Target>, WriteError> {
+        if matches!(self.state, State::Opened(_))
+            && let State::Opened(target) = std::mem::replace(&mut self.state, State::Failed)
+        {
+            self.state = State::Begun(self.encoder.writer(target)?);
+        }
+        match &mut self.state {
+            State::Begun(writer) => Ok(writer),
+            State::Opened(_) | State::Failed => Err(WriteError::Io(io::ErrorKind::BrokenPipe.into())),
         }
     }
 }
 
-type Opened = (Box<dyn Write>, Option<(TempPath, PathBuf)>);
+type Opened = (Target, Option<(TempPath, PathBuf)>);
 
 /// A temporary file in the folder of `path`; devices and pipes are written as they are, never replaced.
 fn open(path: &Path) -> io::Result<Opened> {
@@ -132,7 +180,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&path) {
         Ok(about) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(about) if !about.is_file() => return Ok((Box::new(File::options().write(true).open(&path)?), None)),
+        Ok(about) if !about.is_file() => return Ok((Target::File(File::options().write(true).open(&path)?), None)),
         _ => {}
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -144,7 +192,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     builder.prefix(&prefix).suffix(".part").permissions(Permissions::from_mode(0o666));
     let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
     remove_on_signal(temporary.to_path_buf())?;
-    Ok((Box::new(file), Some((temporary, path))))
+    Ok((Target::File(file), Some((temporary, path))))
 }
 
 /// From here on SIGINT and SIGTERM remove the file before they end the process. To be called before other threads
@@ -163,22 +211,6 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     Ok(())
 }
 
-/// A row as a JSON object, members in the order of the columns.
-fn write_jsonl(out: &mut impl Write, row: &Row) -> io::Result<()> {
-    for (number, column) in COLUMNS.iter().enumerate() {
-        out.write_all(if number == 0 { b"{" } else { b"," })?;
-        serde_json::to_writer(&mut *out, column.name)?;
-        out.write_all(b":")?;
-        match (column.value)(row) {
-            Value::Int(value) => serde_json::to_writer(&mut *out, &value)?,
-            Value::Float(value) => serde_json::to_writer(&mut *out, &value)?,
-            Value::Fixed(value) => serde_json::to_writer(&mut *out, &value)?,
-            Value::Text(value) => serde_json::to_writer(&mut *out, &value)?,
-        }
-    }
-    out.write_all(b"}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +222,7 @@ mod tests {
         assert_eq!(of(None, "a.b.jsonl"), Ok(Format::Jsonl));
         assert_eq!(of(None, "-"), Ok(Format::Csv));
         assert_eq!(of(Some(Format::Jsonl), "a.csv"), Ok(Format::Jsonl));
-        assert!(of(None, "a.parquet").is_err_and(|why| why.contains("not there yet")));
-        assert!(of(None, "a").is_err_and(|why| why.contains("--format csv")));
+        assert_eq!(of(None, "a.parquet"), Ok(Format::Parquet));
+        assert!(of(None, "a").is_err_and(|why| why.contains("--format parquet")));
     }
 }

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use ganglion_extract::capture::Capture;
-use ganglion_extract::cicflowmeter::Engine;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::inputs::Input;
-use crate::units;
 
 const OF_KNOWN_SIZE: &str = "{bar:30} {percent:>3} %  {msg}  {binary_bytes_per_sec}, {eta} left";
 const OF_UNKNOWN_SIZE: &str = "{spinner} {binary_bytes}  {msg}  {binary_bytes_per_sec}, {elapsed}";
@@ -40,17 +38,11 @@ impl Progress {
     }
 
     /// Looks where reading is.
-    pub(super) fn look(&mut self, capture: &Capture, engine: &Engine) {
+    pub(super) fn look(&mut self, capture: &Capture, figures: impl FnOnce() -> String) {
         self.read_bytes = capture.input_bytes_read();
         if !self.bar.is_hidden() {
-            let counts = engine.counts();
             self.bar.set_position(self.done_bytes + self.read_bytes);
-            self.bar.set_message(format!(
-                "{} frames, {} rows, {} 5-tuples",
-                units::count(counts.frames),
-                units::count(counts.rows),
-                units::count(engine.tuples() as u64)
-            ));
+            self.bar.set_message(figures());
         }
     }
 

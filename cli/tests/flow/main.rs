@@ -1,6 +1,8 @@
 //! `ganglion flow` on the captures that come with the project: rows, exit codes, and what is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
+mod switches;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -282,21 +284,25 @@ fn mistakes_are_told_before_anything_is_done() {
     let (folder, rows) = place("rows.csv");
     let own = folder.path().join("own.pcap");
     fs::write(&own, plain("ftp_bruteforce")).unwrap();
-    let cases: [(Output, &str); 6] = [
-        (extract(&[&input], &folder.path().join("rows.parquet"), &[]), "Parquet is not there yet"),
-        (extract(&[&input], &rows, &["--format", "parquet"]), "Parquet is not there yet"),
-        (extract(&[&input], &folder.path().join("rows"), &[]), "--format csv"),
+    let bad = folder.path().join("bad.yaml");
+    fs::write(&bad, "rules:\n  - label: x\n    scr: 198.18.0.1\n").unwrap();
+    let cases: [(Output, &str); 10] = [
+        (extract(&[&input], &folder.path().join("rows"), &[]), "--format parquet, csv or jsonl"),
         (extract(&[&input, &folder.path().join("absent.pcap")], &rows, &[]), "absent.pcap: can't be opened"),
         (extract(&[folder.path()], &rows, &[]), "a folder; name the captures in it"),
         (extract(&[&own], &own, &["--format", "csv"]), "take the capture's place"),
+        (extract(&[&input], &rows, &["--columns", "ganglion"]), "--columns ganglion needs --profile ganglion"),
+        (extract(&[&input], &rows, &["--context"]), "--context needs --profile ganglion"),
+        (extract(&[&input], &rows, &["--filter", "tcp prot 80"]), "\"tcp prot 80\" is no filter: "),
+        (extract(&[&input], &rows, &["--labels", bad.to_str().unwrap()]), "bad.yaml: rule 1: unknown field `scr`"),
+        (extract(&[&input], &rows, &["--labels", "/nonexistent.yaml"]), "/nonexistent.yaml: can't be read"),
+        (extract(&[&input], &rows, &["--jobs", "0"]), "--jobs"),
     ];
     for (output, said) in cases {
         assert_eq!(code(&output), 2, "{said}");
         assert!(err(&output).contains(said), "{}", err(&output));
     }
-    assert_eq!(files_in(&folder), 1);
-    let no_profile = ganglion().args(["flow", "extract", "a.pcap", "-o", "a.csv"]).output().unwrap();
-    assert_eq!(code(&no_profile), 2, "the default will be another profile");
+    assert_eq!(files_in(&folder), 2);
 }
 
 #[test]
@@ -328,8 +334,8 @@ fn differences_are_named_and_give_exit_1() {
     fs::write(&cut, "a,b\n1,2\n").unwrap();
     let other = diff(&reference, &cut, &[]);
     assert!(code(&other) == 2 && err(&other).contains("no column \"Flow ID\""), "{}", err(&other));
-    fs::write(&cut, b"a,b\n\xff,2\n").unwrap();
-    assert!(err(&diff(&cut, &reference, &[])).contains("cut.csv: no text at byte 4"));
+    fs::write(&cut, b"Flow ID,Timestamp\n\xff,2\n").unwrap();
+    assert!(err(&diff(&cut, &reference, &[])).contains("cut.csv: no text at byte 18"));
 }
 
 #[test]
@@ -361,7 +367,9 @@ fn live_flows_and_flows_of_captures_tell_themselves_apart() {
         help(&["flow"]).contains("Flow rows of capture files: extract, compare, show (live ones: `ganglion flows`)")
     );
     let extract = help(&["flow", "extract"]);
-    assert!(extract.contains("which will be the default, are not there yet"), "{extract}");
+    for word in ["[default: ganglion]", "--labels", "--filter", "docs/extract.md"] {
+        assert!(extract.contains(word), "{word}: {extract}");
+    }
     for code in 0..=3 {
         assert!(extract.contains(&format!(" {code} ")), "{extract}");
     }
