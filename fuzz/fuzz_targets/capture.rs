@@ -4,8 +4,9 @@
 
 use std::io::{Cursor, sink};
 
-use ganglion_extract::capture::{Capture, CaptureError, MAX_PACKET_BYTES};
+use ganglion_extract::capture::{Capture, CaptureError, Frame, MAX_PACKET_BYTES, Reading};
 use ganglion_extract::cicflowmeter::{COLUMNS, Engine, Row, Value};
+use ganglion_flow::NotAFlow;
 use libfuzzer_sys::fuzz_target;
 
 /// Frames read of one input: zstd makes millions of empty ones out of 4 kB.
@@ -13,6 +14,8 @@ const MAX_FRAMES: u32 = 2_000;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(mut capture) = Capture::from_reader(Cursor::new(input.to_vec()), "fuzz") else { return };
+    let mut reading = Reading::default();
+    (reading.inner, reading.vlan_domain) = (true, true);
     let mut engine = Engine::new();
     let mut rows = 0;
     let mut emit = |row: Row| {
@@ -26,9 +29,7 @@ fuzz_target!(|input: &[u8]| {
                 assert!(frame.bytes.len() <= MAX_PACKET_BYTES as usize);
                 assert!(frame.offset > offset, "frames lie one after the other");
                 offset = frame.offset;
-                if let Ok(packet) = frame.packet() {
-                    assert!(packet.payload_bytes <= packet.wire_bytes, "{packet:?}");
-                }
+                packets(&frame, &mut reading);
                 engine.frame(&frame, &mut emit);
             }
             // One interface is refused, the others are not.
@@ -44,6 +45,20 @@ fuzz_target!(|input: &[u8]| {
     let counts = engine.finish(&mut emit);
     assert_eq!(counts.rows, rows);
 });
+
+/// A frame as the kernel reads it, alone and after those before it.
+fn packets(frame: &Frame<'_>, reading: &mut Reading) {
+    let alone = frame.packet();
+    if let Ok(packet) = alone {
+        assert!(packet.payload_bytes <= packet.wire_bytes, "{packet:?}");
+    }
+    match reading.packet(frame) {
+        Ok((packet, _)) => assert!(packet.payload_bytes <= packet.wire_bytes, "{packet:?}"),
+        // In a tunnel too, a fragment may come without its first one.
+        Err(NotAFlow::Fragment) => {}
+        Err(why) => assert_eq!(alone, Err(why)),
+    }
+}
 
 /// A row has numbers in its cells and can be written.
 fn check(row: &Row) {

@@ -2,7 +2,8 @@
 #![no_main]
 
 use ganglion_flow::cursor::Frame;
-use ganglion_flow::packet::Packet;
+use ganglion_flow::fragments::{DatagramSet, Outcome};
+use ganglion_flow::packet::{NotAFlow, Packet, Part};
 use ganglion_flow::{FlowKey, FlowState, HalfOpen, Wire};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,11 +13,50 @@ const SAID_BYTES: usize = 10;
 fuzz_target!(|input: &[u8]| {
     let Some((said, bytes)) = input.split_first_chunk::<SAID_BYTES>() else { return };
     let frame = frame(said, bytes.len());
-    let Ok(packet) = Packet::parse(bytes, frame) else { return };
-    sizes(&packet, frame);
-    let key = key(&packet, frame.vlan);
-    flow(&packet, &key);
+    let mut packet = Packet::ZERO;
+    let Ok(network) = packet.network(bytes, frame) else {
+        assert!(Packet::parse(bytes, frame).is_err());
+        return;
+    };
+    let read = packet.transport(bytes, frame, network);
+    assert_eq!(Packet::parse(bytes, frame), read.map(|()| packet));
+    match read {
+        Ok(()) => whole(&packet, frame),
+        Err(NotAFlow::Fragment) => return sizes(&packet, frame),
+        Err(_) => return,
+    }
+    fragment(&packet, network.part());
+    if let Some(inner) = packet.inner(bytes, frame, network, 0) {
+        assert!(inner.packet.payload_bytes <= packet.payload_bytes, "{inner:?} is more than fits into {packet:?}");
+        if inner.part.is_later() {
+            return sizes(&inner.packet, frame);
+        }
+        whole(&inner.packet, frame);
+        fragment(&inner.packet, inner.part);
+    }
 });
+
+/// A packet that was read to its end.
+fn whole(packet: &Packet, frame: Frame) {
+    sizes(packet, frame);
+    let key = key(packet, frame.vlan);
+    flow(packet, &key);
+}
+
+/// A later fragment of the same datagram gets the first one's ports, and one of another datagram does not.
+fn fragment(first: &Packet, part: Part) {
+    if part.is_whole() {
+        return;
+    }
+    let mut set = DatagramSet::ZERO;
+    assert_eq!(set.fragment(&mut { *first }, part, 0, 1), Outcome::Known);
+    let last = Part::from_bits(1);
+    let mut later = Packet { src_port: 0, dst_port: 0, icmp: 0, ..*first };
+    assert_eq!(set.fragment(&mut later, last, 0, 2), Outcome::Known);
+    assert_eq!((later.src_port, later.dst_port, later.icmp), (first.src_port, first.dst_port, first.icmp));
+    let mut other = Packet { datagram: first.datagram ^ 1, ..*first };
+    assert_eq!(set.fragment(&mut other, last, 0, 2), Outcome::Unknown);
+}
 
 /// Up to 2 GiB on the wire (a capture may claim it), or a train within what `sk_buff` can say of one.
 fn frame([len @ .., a, b, c, d, e, f]: &[u8; SAID_BYTES], present: usize) -> Frame {
@@ -64,7 +104,7 @@ fn key(packet: &Packet, domain: u16) -> (FlowKey, bool) {
 fn flow(packet: &Packet, (key, sender_is_a): &(FlowKey, bool)) {
     let mut first = HalfOpen::ZERO;
     first.note(key, packet, *sender_is_a, false, 1);
-    assert_eq!(first.packet(), Packet { ack: 0, vlan: 0, ..*packet });
+    assert_eq!(first.packet(), Packet { ack: 0, vlan: 0, datagram: 0, ..*packet });
     let mut state = FlowState::ZERO;
     first.open(&mut state);
     state.update(packet, *sender_is_a, 2);

@@ -49,22 +49,26 @@ enum Target {
     Capture,
     /// Records and recordings, and the rows of them
     Record,
+    /// Packets at any times through the `ganglion` profile
+    Flows,
 }
 
 impl Target {
-    const ALL: [Self; 3] = [Self::Packet, Self::Capture, Self::Record];
+    const ALL: [Self; 4] = [Self::Packet, Self::Capture, Self::Record, Self::Flows];
 
     fn name(self) -> &'static str {
         match self {
             Self::Packet => "packet",
             Self::Capture => "capture",
             Self::Record => "record",
+            Self::Flows => "flows",
         }
     }
 
     /// Longest input: room for a few of what the target is about, and no longer, because short inputs are fast.
     fn input_bytes_max(self) -> u32 {
         match self {
+            Self::Flows => 256,
             Self::Packet => 512,
             Self::Capture => 2048,
             Self::Record => 2560,

@@ -4,6 +4,7 @@
 //! follows from the code and the captures in `extract/tests/oracle/pairs/` alone.
 
 mod captures;
+mod flows;
 mod frames;
 mod records;
 
@@ -19,9 +20,12 @@ type Seeds = Vec<(String, Vec<u8>)>;
 fn main() -> Result<(), Box<dyn Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pairs = Pairs(here.join("../extract/tests/oracle/pairs"));
-    for (target, seeds) in
-        [("packet", frames::seeds(&pairs)?), ("capture", captures::seeds(&pairs)?), ("record", records::seeds(&pairs)?)]
-    {
+    for (target, seeds) in [
+        ("packet", frames::seeds(&pairs)?),
+        ("capture", captures::seeds(&pairs)?),
+        ("record", records::seeds(&pairs)?),
+        ("flows", flows::seeds()),
+    ] {
         let folder = here.join("seeds").join(target);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
