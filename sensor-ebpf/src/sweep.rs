@@ -19,7 +19,7 @@ pub struct MapElement {
     meta: *mut c_void,
     map: *mut c_void,
     key: *mut c_void,
-    value: *mut c_void,
+    pub(crate) value: *mut c_void,
 }
 
 /// Stops the walk before this entry; userspace goes on with it when it has taken records out.

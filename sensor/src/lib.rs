@@ -27,6 +27,8 @@ mod target;
 mod upgrade;
 mod uplink;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod config;
 pub mod gate;
 pub mod metrics;

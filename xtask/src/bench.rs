@@ -1,7 +1,10 @@
 //! `cargo xtask bench`: the figures of docs/benchmarks.md, each beside its budget. Never part of the tests:
 //! a machine's noise is no failure.
 
+mod extract;
+mod kernel;
 mod reflex;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,32 +21,29 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Nanoseconds per packet in the kernel, beside Debian's xdp-filter and an empty program
-    Xdp {
-        #[arg(long)]
-        json: bool,
-        /// Three rounds instead of fifteen
-        #[arg(long)]
-        quick: bool,
-    },
+    Xdp(kernel::Args),
+    /// `ganglion flow extract` beside libpcap, NFStream, the Python cicflowmeter and softflowd
+    #[command(after_help = extract::EXAMPLES)]
+    Extract(extract::Args),
+    /// The sweep over 262,144 live flows, of which 1 % expire
+    Expiry(kernel::Args),
+    /// Two CPUs on one flow, beside other locks
+    Contention(kernel::Args),
     /// From a record in the ring buffer to the verdict in the map, real features and model
     Reflex(reflex::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if !nix::unistd::geteuid().is_root() {
-        bail!("benchmarks need root: they load kernel programs");
+    if !matches!(args.what, What::Extract(_)) && !nix::unistd::geteuid().is_root() {
+        bail!("this benchmark needs root: it loads kernel programs");
     }
     match &args.what {
-        What::Xdp { json, quick } => xdp(*json, *quick),
+        What::Xdp(args) => kernel::run("xdp", args),
+        What::Extract(args) => extract::run(args),
+        What::Expiry(args) => kernel::run("expiry", args),
+        What::Contention(args) => kernel::run("contention", args),
         What::Reflex(args) => reflex::run(args),
     }
-}
-
-fn xdp(json: bool, quick: bool) -> Result<()> {
-    let mut command = cargo(["run", "--release", "--quiet", "--package", "ganglion-sensor", "--features", "bench"])?;
-    command.args(["--example", "bench_xdp", "--"]);
-    command.args(json.then_some("--json")).args(quick.then_some("--quick"));
-    done(&mut command)
 }
 
 /// Cargo in the workspace.

@@ -11,6 +11,7 @@ mod python;
 mod report;
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -85,6 +86,45 @@ impl Ensure {
         }
         // Who starts such a command in a script wants it to run.
         run(&Args { purpose, yes: self.yes || !std::io::stdin().is_terminal(), json: false })
+    }
+}
+
+/// A Debian package that one command alone needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extra {
+    pub(crate) package: &'static str,
+    /// By which it is known, whoever installed that; without one, dpkg is asked.
+    pub(crate) program: Option<&'static str>,
+    pub(crate) what: &'static str,
+}
+
+impl Ensure {
+    /// Installs what is missing of `extras`; an error where it stays missing.
+    pub(crate) fn extra(&self, extras: &[Extra]) -> Result<()> {
+        let needs: Vec<Need> = extras.iter().map(Need::extra).collect();
+        let missing = missing(&needs)?;
+        let Some(first) = missing.first() else { return Ok(()) };
+        if self.no_setup {
+            bail!("{} is not installed", first.name);
+        }
+        explain(&missing);
+        if !nix::unistd::geteuid().is_root() {
+            bail!("{} is not installed, and installing needs root", first.name);
+        }
+        ask(&Args { purpose: Purpose::Run, yes: self.yes || !std::io::stdin().is_terminal(), json: false })?;
+        install(&missing)
+    }
+
+    /// A Python environment in `folder` with these packages, pinned; made where it is not there.
+    pub(crate) fn python(&self, folder: &Path, packages: &[&str]) -> Result<PathBuf> {
+        if !python::has(folder, packages) {
+            if self.no_setup {
+                bail!("{} is not there", folder.display());
+            }
+            self.extra(&[Extra { package: "python3-venv", program: None, what: "Python environments" }])?;
+            python::make(folder, packages)?;
+        }
+        Ok(folder.to_owned())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Found, Purpose, apt, bpf, onnx, python};
+use super::{Extra, Found, Purpose, apt, bpf, onnx, python};
 
 /// One thing that is needed.
 pub(super) struct Need {
@@ -21,6 +21,12 @@ enum Means {
 }
 
 impl Need {
+    /// A package that no purpose includes.
+    pub(super) fn extra(extra: &Extra) -> Self {
+        let Extra { package: name, program, what } = *extra;
+        Self { name, what, how: "apt-get install", purpose: Purpose::Run, means: Means::Package(program) }
+    }
+
     pub(super) fn find(&self) -> Result<Option<Found>> {
         match &self.means {
             Means::Package(program) => apt::find(self.name, *program),

@@ -1,4 +1,4 @@
-//! The trainer's Python environment.
+//! Python environments: the trainer's, and those of peers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,5 +46,24 @@ pub(super) fn install() -> Result<()> {
     working("trainer: its dependencies (some gigabytes)", pip().arg("--requirement").arg(&lock))?;
     working("trainer: itself", pip().args(["--no-deps", "--editable"]).arg(&folder))?;
     std::fs::copy(lock, folder.join(DONE))?;
+    Ok(())
+}
+
+/// Left in an environment of our own making once everything is installed, with the packages as its content.
+const PACKAGES: &str = "packages.txt";
+
+/// Whether `folder` is an environment with these packages.
+pub(super) fn has(folder: &Path, packages: &[&str]) -> bool {
+    std::fs::read_to_string(folder.join(PACKAGES)).is_ok_and(|installed| installed == packages.join("\n"))
+}
+
+/// Makes an environment with these packages.
+pub(super) fn make(folder: &Path, packages: &[&str]) -> Result<()> {
+    let name = packages.first().copied().unwrap_or_default();
+    working(&format!("{name}: environment"), Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    working(&format!("{name}: from PyPI"), &mut pip)?;
+    std::fs::write(folder.join(PACKAGES), packages.join("\n"))?;
     Ok(())
 }

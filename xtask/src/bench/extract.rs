@@ -1,0 +1,93 @@
+//! `ganglion flow extract` beside its peers: a large capture out of real ones, everything in the page cache, every
+//! program in turn.
+
+mod captures;
+mod measure;
+mod peers;
+mod rows;
+mod sink;
+mod subjects;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::report::{Output, Report};
+use crate::setup::Ensure;
+use peers::Peers;
+use subjects::{Absent, Subject};
+
+pub(super) const EXAMPLES: &str = "\
+Peers come from Debian and PyPI, into target/bench where they can; --no-setup takes those that are there. One that can't
+be had is shown as absent. The captures take 2.5 GB there.
+
+Examples:
+  cargo xtask bench extract --markdown --yes
+  cargo xtask bench extract --quick --no-peers";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    setup: Ensure,
+    /// Rounds that count, after one that warms up
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Packets of the large capture, at least
+    #[arg(long, default_value_t = 1_000_000)]
+    packets: u64,
+    /// One round: to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// Ganglion alone
+    #[arg(long)]
+    no_peers: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    crate::stop::listen()?;
+    let folder = crate::process::target_dir(super::root()?).join("bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    super::done(super::cargo(["build", "--release", "--quiet", "--package", "ganglion"])?.args(["--bin", "ganglion"]))?;
+    let captures = captures::build(&folder, args.packets)?;
+    let mut subjects = subjects::ganglion(&captures, &super::release()?.join("ganglion"), &folder)?;
+    let mut absent = Vec::new();
+    if !args.no_peers {
+        let (found, missing) = subjects::peers(&captures, &Peers { folder: &folder, setup: &args.setup })?;
+        subjects.extend(found);
+        absent.extend(missing);
+    }
+    let rounds = if args.quick { 1 } else { args.rounds };
+    let failed = measure(&mut subjects, rounds, &folder)?;
+    let bad = failed.iter().any(|(name, _)| name.starts_with("ganglion"));
+    absent.extend(failed);
+    let notes = vec![
+        format!("{rounds} rounds after one that warms up, every program in turn; medians and 10th to 90th percentile"),
+        "one CPU by taskset, two for \"two cores\"; memory is that of the largest process".to_owned(),
+        "NFStream's rows are only counted, softflowd's go to a socket on loopback, the others' into files".to_owned(),
+    ];
+    let tables = vec![captures.table(), rows::figures(&subjects, &absent), rows::budgets(&subjects)];
+    Report { tables, notes }.print(&args.output)?;
+    if bad {
+        bail!("ganglion itself failed: see the table");
+    }
+    Ok(())
+}
+
+/// Runs all of them in turn. One that fails is taken out, and why.
+fn measure(subjects: &mut Vec<Subject>, rounds: u32, folder: &Path) -> Result<Vec<Absent>> {
+    let mut failed = Vec::new();
+    for round in 0..=rounds {
+        let mut kept = Vec::new();
+        for mut subject in subjects.drain(..) {
+            crate::stop::check()?;
+            match subject.run(folder, round > 0) {
+                Ok(()) => kept.push(subject),
+                Err(error) => failed.push((subject.name, format!("{error:#}"))),
+            }
+        }
+        *subjects = kept;
+    }
+    Ok(failed)
+}

@@ -1,0 +1,95 @@
+//! One run of a program: how long, how much processor, how much memory.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// What a run took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) wall_s: f64,
+    /// User and system time, of the program and of what it started.
+    pub(super) cpu_s: f64,
+    /// Of the largest of these processes.
+    pub(super) peak_bytes: u64,
+}
+
+/// Seconds after which a run is ended: something is wrong then.
+const LONGEST_S: &str = "600";
+
+/// Runs `program` with `arguments` on these CPUs; its output goes to `said`.
+pub(super) fn run(cpus: &str, command: &Command, said: &Path) -> Result<Usage> {
+    let file = File::create(said).with_context(|| format!("creating {}", said.display()))?;
+    let mut bounded = Command::new("timeout");
+    bounded.args(["--kill-after=5", LONGEST_S, "taskset", "--cpu-list", cpus]);
+    bounded.arg(command.get_program()).args(command.get_args());
+    bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bounded.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    let begun = Instant::now();
+    let child = bounded.spawn().with_context(|| format!("starting {}", crate::process::describe(&bounded)))?;
+    let (status, mut usage) = wait(child.id())?;
+    usage.wall_s = begun.elapsed().as_secs_f64();
+    if !status.success() {
+        let text = std::fs::read_to_string(said).unwrap_or_default();
+        let last: Vec<&str> = text.lines().rev().take(5).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        bail!("`{}` failed ({status}): {}", crate::process::describe(command), last.join(" / "));
+    }
+    Ok(usage)
+}
+
+/// Waits for a child; it must not be waited for elsewhere.
+fn wait(pid: u32) -> Result<(ExitStatus, Usage)> {
+    let mut status = 0;
+    // SAFETY: all zero is a value of this plain struct; the kernel fills it.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are to live values of the types that the call writes.
+        let result = unsafe { libc::wait4(pid.cast_signed(), &raw mut status, 0, &raw mut usage) };
+        if result == pid.cast_signed() {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error).context("waiting for the program");
+        }
+    }
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    // The kernel counts it in KiB.
+    let peak_bytes = u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024;
+    Ok((ExitStatus::from_raw(status), Usage { wall_s: 0.0, cpu_s, peak_bytes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_program_takes_what_it_takes() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let said = folder.path().join("said");
+        let mut busy = Command::new("sh");
+        busy.args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; echo done"]);
+        let usage = run("0", &busy, &said)?;
+        assert!(usage.cpu_s > 0.005 && usage.cpu_s < usage.wall_s + 0.05, "{usage:?}");
+        assert!(usage.peak_bytes > 500_000, "{usage:?}");
+        assert_eq!(std::fs::read_to_string(&said)?, "done\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_failure_says_what_the_program_said() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut failing = Command::new("sh");
+        failing.args(["-c", "echo no such luck >&2; exit 3"]);
+        let error = run("0", &failing, &folder.path().join("said")).err().map(|error| error.to_string());
+        assert!(error.as_deref().is_some_and(|text| text.ends_with("no such luck")), "{error:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What is run: Ganglion and its peers, each with its capture and its CPUs.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::captures::{Capture, Captures, FLOW_HEAVY, MIXED, PREFIX, REPEATED};
+use super::measure::{self, Usage};
+use super::peers::Peers;
+use super::sink::Sink;
+
+/// One thing that is measured, and what came of it.
+pub(super) struct Subject {
+    pub(super) name: &'static str,
+    pub(super) capture: Capture,
+    cpus: &'static str,
+    command: Command,
+    rows: Rows,
+    pub(super) runs: Vec<Usage>,
+    /// Rows of the last run.
+    pub(super) written: Option<u64>,
+}
+
+/// How a program says how many rows it made.
+enum Rows {
+    /// It makes none.
+    None,
+    /// Ganglion's summary.
+    Summary,
+    /// Its last line.
+    LastLine,
+    /// Lines of the file it writes, less the header.
+    Lines(std::path::PathBuf),
+    /// What came over the network.
+    Sink(Sink),
+}
+
+/// A peer that could not be had, and why.
+pub(super) type Absent = (&'static str, String);
+
+pub(super) const GANGLION: &str = "ganglion, one core";
+pub(super) const GANGLION_TWO: &str = "ganglion, two cores";
+pub(super) const GANGLION_REPEATED: &str = "ganglion, capture four times";
+pub(super) const PCAP_LOOP: &str = "libpcap loop";
+pub(super) const NFSTREAM: &str = "NFStream 6.6.0";
+pub(super) const CICFLOWMETER: &str = "Python cicflowmeter 0.2.0";
+const SOFTFLOWD: &str = "softflowd";
+const ONE_CPU: &str = "0";
+const TWO_CPUS: &str = "0,1";
+/// More flows than softflowd would hold by default, so that it throws none out.
+const SOFTFLOWD_FLOWS: &str = "2000000";
+
+impl Subject {
+    fn new(name: &'static str, capture: &Capture, command: Command, rows: Rows) -> Self {
+        let capture = capture.clone();
+        Self { name, capture, cpus: ONE_CPU, command, rows, runs: Vec::new(), written: None }
+    }
+
+    fn on(mut self, cpus: &'static str) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Runs it once.
+    pub(super) fn run(&mut self, folder: &Path, counts: bool) -> Result<()> {
+        let said = folder.join("said.txt");
+        let usage = measure::run(self.cpus, &self.command, &said).with_context(|| self.name)?;
+        if counts {
+            self.runs.push(usage);
+        }
+        self.written = match &self.rows {
+            Rows::None => None,
+            Rows::Summary => {
+                let text = std::fs::read_to_string(&said)?;
+                let found = text.find('{').and_then(|at| serde_json::from_str::<Value>(&text[at..]).ok());
+                found.and_then(|summary| summary["rows"].as_u64())
+            }
+            Rows::LastLine => {
+                let text = std::fs::read_to_string(&said)?;
+                text.lines().last().and_then(|line| line.trim().parse().ok())
+            }
+            Rows::Lines(path) => {
+                let text = std::fs::read(path).with_context(|| format!("{} wrote nothing", self.name))?;
+                Some(text.iter().filter(|byte| **byte == b'\n').count().saturating_sub(1) as u64)
+            }
+            Rows::Sink(sink) => Some(sink.take()),
+        };
+        Ok(())
+    }
+}
+
+/// Ganglion's own.
+pub(super) fn ganglion(captures: &Captures, program: &Path, folder: &Path) -> Result<Vec<Subject>> {
+    let subject = |name, capture, output: &str, options: &[&str]| {
+        let capture = captures.get(capture)?;
+        let mut command = Command::new(program);
+        command.args(["flow", "extract"]).arg(&capture.path).arg("-o").arg(folder.join(output));
+        command.arg("--json").args(options);
+        Ok::<_, anyhow::Error>(Subject::new(name, capture, command, Rows::Summary))
+    };
+    let (one, two) = (["--jobs", "1"], ["--jobs", "2"]);
+    let reference = |jobs| ["--profile", "cicflowmeter", "--jobs", jobs];
+    Ok(vec![
+        subject(GANGLION, MIXED, "rows.parquet", &one)?,
+        subject(GANGLION_TWO, MIXED, "rows.parquet", &two)?.on(TWO_CPUS),
+        subject(GANGLION_REPEATED, REPEATED, "rows.parquet", &one)?,
+        subject("ganglion, CSV", MIXED, "rows.csv", &one)?,
+        subject("ganglion, cicflowmeter profile", MIXED, "rows.parquet", &reference("1"))?,
+        subject("ganglion, flow-heavy", FLOW_HEAVY, "rows.parquet", &one)?,
+        subject("ganglion, flow-heavy, two cores", FLOW_HEAVY, "rows.parquet", &two)?.on(TWO_CPUS),
+    ])
+}
+
+/// The peers, and those that are not there.
+pub(super) fn peers(captures: &Captures, peers: &Peers<'_>) -> Result<(Vec<Subject>, Vec<Absent>)> {
+    let (mut found, mut absent) = (Vec::new(), Vec::new());
+    let mut add = |name, subjects: Result<Vec<Subject>>| match subjects {
+        Ok(subjects) => found.extend(subjects),
+        Err(error) => absent.push((name, format!("{error:#}"))),
+    };
+    add(PCAP_LOOP, pcap_loop(captures, peers));
+    add(NFSTREAM, nfstream(captures, peers));
+    add(CICFLOWMETER, cicflowmeter(captures, peers));
+    add(SOFTFLOWD, softflowd(captures, peers));
+    Ok((found, absent))
+}
+
+fn pcap_loop(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
+    let program = peers.pcap_loop()?;
+    [(PCAP_LOOP, MIXED), ("libpcap loop, flow-heavy", FLOW_HEAVY)]
+        .into_iter()
+        .map(|(name, capture)| {
+            let capture = captures.get(capture)?;
+            let mut command = Command::new(&program);
+            command.arg(&capture.path);
+            Ok(Subject::new(name, capture, command, Rows::None))
+        })
+        .collect()
+}
+
+fn nfstream(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
+    let [python, script] = peers.nfstream()?;
+    let capture = captures.get(MIXED)?;
+    let mut command = Command::new(python);
+    command.arg(script).arg(&capture.path);
+    Ok(vec![Subject::new(NFSTREAM, capture, command, Rows::LastLine)])
+}
+
+fn cicflowmeter(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
+    let mut command = Command::new(peers.cicflowmeter()?);
+    let (capture, rows) = (captures.get(PREFIX)?, peers.folder.join("cicflowmeter.csv"));
+    command.arg("-f").arg(&capture.path).arg("-c").arg(&rows);
+    Ok(vec![Subject::new(CICFLOWMETER, capture, command, Rows::Lines(rows))])
+}
+
+fn softflowd(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
+    let program = peers.softflowd()?;
+    [(SOFTFLOWD, MIXED), ("softflowd, flow-heavy", FLOW_HEAVY)]
+        .into_iter()
+        .map(|(name, capture)| {
+            let (capture, sink) = (captures.get(capture)?, Sink::start()?);
+            let mut command = Command::new(&program);
+            // In the foreground, by the capture's clock, IPv6 too.
+            command.args(["-d", "-a", "-6", "-v", "9", "-m", SOFTFLOWD_FLOWS, "-c", "none"]);
+            command.arg("-p").arg(peers.folder.join("softflowd.pid"));
+            command.arg("-n").arg(sink.address.to_string()).arg("-r").arg(&capture.path);
+            Ok(Subject::new(name, capture, command, Rows::Sink(sink)))
+        })
+        .collect()
+}
