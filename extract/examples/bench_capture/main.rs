@@ -29,25 +29,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source = pool::Source::find()?;
     let mixed = Pool::read(&source, Choice::LongFlows)?;
     let timeline = Timeline::new(&mixed, packets);
-    say("mixed", &source, &mixed, &write(&folder.join("mixed.pcap"), &mixed, &timeline, 1, usize::MAX)?);
-    say("prefix", &source, &mixed, &write(&folder.join("prefix.pcap"), &mixed, &timeline, 1, PREFIX)?);
+    say("mixed", &source, &write(&folder.join("mixed.pcap"), &mixed, &timeline, 1, usize::MAX)?);
+    say("prefix", &source, &write(&folder.join("prefix.pcap"), &mixed, &timeline, 1, PREFIX)?);
     let repeated = write(&folder.join("repeated.pcap"), &mixed, &timeline, REPEATS, usize::MAX)?;
-    say("repeated", &source, &mixed, &repeated);
+    say("repeated", &source, &repeated);
     let heavy = Pool::read(&source, Choice::FirstPackets)?;
     let timeline = Timeline::new(&heavy, packets);
-    say("flow-heavy", &source, &heavy, &write(&folder.join("flow-heavy.pcap"), &heavy, &timeline, 1, usize::MAX)?);
+    say("flow-heavy", &source, &write(&folder.join("flow-heavy.pcap"), &heavy, &timeline, 1, usize::MAX)?);
     Ok(())
 }
 
 /// A line of JSON for each capture.
-fn say(name: &str, source: &pool::Source, pool: &Pool, written: &Written) {
+fn say(name: &str, source: &pool::Source, written: &Written) {
     println!(
         r#"{{"name":"{name}","from":"{}","captures":{},"packets":{},"flows":{},"bytes":{},"seconds":{:.1}}}"#,
-        source.name,
-        pool.captures.len(),
-        written.packets,
-        written.flows,
-        written.bytes,
-        written.seconds
+        source.name, written.captures, written.packets, written.flows, written.bytes, written.seconds
     );
 }

@@ -20,6 +20,8 @@ const US_PER_S: u64 = 1_000_000;
 
 /// What a file holds.
 pub(crate) struct Written {
+    /// Real captures that they come from.
+    pub(crate) captures: usize,
     pub(crate) packets: usize,
     /// Distinct 5-tuples, either direction.
     pub(crate) flows: usize,
@@ -31,7 +33,8 @@ pub(crate) struct Written {
 pub(crate) fn write(path: &Path, pool: &Pool, timeline: &Timeline, repeats: u32, most: usize) -> io::Result<Written> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.write_all(&header())?;
-    let (mut flows, mut packets, mut last_us) = (HashSet::new(), 0, 0);
+    let (mut captures, mut flows) = (HashSet::new(), HashSet::new());
+    let (mut packets, mut last_us) = (0, 0);
     let mut frame = Vec::new();
     for repeat in 0..repeats {
         let begin_us = u64::from(repeat) * (timeline.length_us() + PAUSE_US);
@@ -45,6 +48,7 @@ pub(crate) fn write(path: &Path, pool: &Pool, timeline: &Timeline, repeats: u32,
             file.write_all(&record(last_us, frame.len(), packet.original_bytes))?;
             file.write_all(&frame)?;
             packets += 1;
+            captures.insert(slot.capture);
             if let Ok(parsed) = Packet::parse(frame.as_slice(), Frame::plain(packet.original_bytes)) {
                 flows.insert(parsed.key(0).0);
             }
@@ -52,7 +56,13 @@ pub(crate) fn write(path: &Path, pool: &Pool, timeline: &Timeline, repeats: u32,
     }
     file.into_inner()?.sync_all()?;
     let bytes = path.metadata()?.len();
-    Ok(Written { packets, flows: flows.len(), bytes, seconds: last_us as f64 / US_PER_S as f64 })
+    Ok(Written {
+        captures: captures.len(),
+        packets,
+        flows: flows.len(),
+        bytes,
+        seconds: last_us as f64 / US_PER_S as f64,
+    })
 }
 
 fn header() -> [u8; 24] {
@@ -90,7 +100,7 @@ mod tests {
         let pool = Pool { captures: vec![vec![packet(0), packet(5)]] };
         let folder = std::env::temp_dir().join(format!("ganglion-bench-capture-{}", std::process::id()));
         let written = write(&folder, &pool, &Timeline::new(&pool, 6), 2, usize::MAX).expect("written");
-        assert_eq!((written.packets, written.flows), (12, 3));
+        assert_eq!((written.captures, written.packets, written.flows), (1, 12, 3));
         let mut capture = Capture::open(&folder).expect("opened");
         let (mut count, mut last_ns) = (0, 0);
         while let Some(frame) = capture.next().expect("read") {

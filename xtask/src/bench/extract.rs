@@ -8,7 +8,7 @@ mod rows;
 mod sink;
 mod subjects;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -43,15 +43,18 @@ pub(super) struct Args {
     /// Ganglion alone
     #[arg(long)]
     no_peers: bool,
+    /// A `ganglion` that is there already, instead of building one
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
     crate::stop::listen()?;
     let folder = crate::process::target_dir(super::root()?).join("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    super::done(super::cargo(["build", "--release", "--quiet", "--package", "ganglion"])?.args(["--bin", "ganglion"]))?;
+    let program = args.program.clone().map_or_else(build, Ok)?;
     let captures = captures::build(&folder, args.packets)?;
-    let mut subjects = subjects::ganglion(&captures, &super::release()?.join("ganglion"), &folder)?;
+    let mut subjects = subjects::ganglion(&captures, &program, &folder)?;
     let mut absent = Vec::new();
     if !args.no_peers {
         let (found, missing) = subjects::peers(&captures, &Peers { folder: &folder, setup: &args.setup })?;
@@ -62,17 +65,24 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let failed = measure(&mut subjects, rounds, &folder)?;
     let bad = failed.iter().any(|(name, _)| name.starts_with("ganglion"));
     absent.extend(failed);
-    let notes = vec![
+    let mut notes = vec![
         format!("{rounds} rounds after one that warms up, every program in turn; medians and 10th to 90th percentile"),
         "one CPU by taskset, two for \"two cores\"; memory is that of the largest process".to_owned(),
         "NFStream's rows are only counted, softflowd's go to a socket on loopback, the others' into files".to_owned(),
     ];
-    let tables = vec![captures.table(), rows::figures(&subjects, &absent), rows::budgets(&subjects)];
+    notes.extend(absent.iter().map(|(name, why)| format!("absent: {name}: {why}")));
+    let tables = vec![captures.table(), rows::figures(&subjects), rows::budgets(&subjects)];
     Report { tables, notes }.print(&args.output)?;
     if bad {
-        bail!("ganglion itself failed: see the table");
+        bail!("ganglion itself failed: see the notes");
     }
     Ok(())
+}
+
+/// The program as it is shipped.
+fn build() -> Result<PathBuf> {
+    super::done(&mut super::cargo(["build", "--release", "--quiet", "--package", "ganglion", "--bin", "ganglion"])?)?;
+    Ok(super::release()?.join("ganglion"))
 }
 
 /// Runs all of them in turn. One that fails is taken out, and why.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::measure::Usage;
-use super::subjects::{Absent, CICFLOWMETER, GANGLION, GANGLION_REPEATED, GANGLION_TWO, NFSTREAM, PCAP_LOOP, Subject};
+use super::subjects::{CICFLOWMETER, GANGLION, GANGLION_REPEATED, GANGLION_TWO, NFSTREAM, PCAP_LOOP, Subject};
 use crate::bench::report::Table;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -63,8 +63,8 @@ const BUDGETS: [Budget; 5] = [
     },
 ];
 
-/// Each subject's figures, then those that are absent.
-pub(super) fn figures(subjects: &[Subject], absent: &[Absent]) -> Table {
+/// Each subject's figures.
+pub(super) fn figures(subjects: &[Subject]) -> Table {
     let columns =
         ["program", "capture", "packets/s", "p10 - p90", "packets/s of CPU", "CPU s", "peak memory, MiB", "rows"];
     let mut table = Table::new("packets a second", &columns);
@@ -81,10 +81,6 @@ pub(super) fn figures(subjects: &[Subject], absent: &[Absent]) -> Table {
             number(of(memory)[1] / MIB, 1),
             json!(s.written),
         ]);
-    }
-    for (name, why) in absent {
-        let why = why.lines().next().unwrap_or_default();
-        table.rows.push([vec![json!(name), json!(format!("absent: {why}"))], vec![Value::Null; 6]].concat());
     }
     table
 }
