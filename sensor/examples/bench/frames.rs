@@ -4,7 +4,7 @@
 pub(crate) const BLOCKED: [u8; 4] = [198, 18, 0, 1];
 /// A sender without one.
 pub(crate) const FREE: [u8; 4] = [198, 19, 0, 1];
-/// A sender that no rule touches, where rules are loaded.
+/// A sender with a rule against it and an exemption, where rules are loaded.
 pub(crate) const EXEMPT: [u8; 4] = [198, 19, 200, 1];
 /// Whom they send to.
 pub(crate) const SERVER: [u8; 4] = [198, 18, 255, 2];

@@ -11,7 +11,7 @@ use ganglion_flow::settings::Settings;
 use ganglion_flow::state::status;
 use ganglion_flow::{Addr, FlowKey, FlowState, Wire};
 
-use crate::frames::{FREE, SERVER};
+use crate::frames::{EXEMPT, FREE, SERVER};
 
 /// Flows in a full table.
 pub(crate) const FLOWS: u32 = 262_144;
@@ -112,7 +112,7 @@ pub(crate) fn addr(octets: [u8; 4]) -> Addr {
     Addr::v4(u32::from_be_bytes(octets))
 }
 
-/// Five allowed networks, ten thousand blocked addresses, a hundred blocked networks.
+/// Five allowed networks, ten thousand blocked addresses and one that is allowed too, a hundred blocked networks.
 pub(crate) fn fill_rules(ebpf: &mut Ebpf) -> Result<()> {
     let rule = Rule {
         expires_ns: u64::MAX,
@@ -130,6 +130,8 @@ pub(crate) fn fill_rules(ebpf: &mut Ebpf) -> Result<()> {
     for i in 0..10_000u32 {
         blocks.insert(bytes::<_, 16>(&Addr::v4(0xc612_0000 + i)), value, 0)?;
     }
+    // Its exemption is looked up with every packet: nobody vouched that there is none.
+    blocks.insert(bytes::<_, 16>(&addr(EXEMPT)), bytes::<_, { Rule::LEN }>(&Rule { proof: 0, ..rule }), 0)?;
     let nets = ebpf.map_mut("BLOCK_NETS").context("BLOCK_NETS")?;
     let mut nets: LpmTrie<_, [u32; 4], [u8; Rule::LEN]> = LpmTrie::try_from(nets)?;
     for i in 0..100u8 {

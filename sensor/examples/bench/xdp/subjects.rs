@@ -135,7 +135,7 @@ fn hot(loaded: &mut Loaded) -> Result<Vec<Subject>> {
     // After the update, whose flow it finds.
     let floor = kernel::program(&mut loaded.plain, "bench_floor")?;
     subjects.insert(1, Subject::new("floor", floor, frames::tcp(FREE)));
-    for (name, sender) in [("update, loaded maps", FREE), ("update, loaded maps, exempt", EXEMPT)] {
+    for (name, sender) in [("update, loaded maps", FREE), ("update, exempt from a block", EXEMPT)] {
         let ingress = kernel::program(&mut loaded.ruled, kernel::INGRESS)?;
         subjects.push(Subject::new(name, ingress, frames::tcp(sender)));
     }
