@@ -8,6 +8,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 
 /// What a run took.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +24,11 @@ pub(super) struct Usage {
 /// Seconds after which a run is ended: something is wrong then.
 const LONGEST_S: &str = "600";
 
-/// Runs `program` with `arguments` on these CPUs; its output goes to `said`.
-pub(super) fn run(cpus: &str, command: &Command, said: &Path) -> Result<Usage> {
+/// Runs `command` on so many CPUs, the first that this process may use; its output goes to `said`.
+pub(super) fn run(cpus: usize, command: &Command, said: &Path) -> Result<Usage> {
     let file = File::create(said).with_context(|| format!("creating {}", said.display()))?;
     let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=5", LONGEST_S, "taskset", "--cpu-list", cpus]);
+    bounded.args(["--kill-after=5", LONGEST_S, "taskset", "--cpu-list", &first(cpus)?]);
     bounded.arg(command.get_program()).args(command.get_args());
     bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     bounded.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -41,6 +43,17 @@ pub(super) fn run(cpus: &str, command: &Command, said: &Path) -> Result<Usage> {
         bail!("`{}` failed ({status}): {}", crate::process::describe(command), last.join(" / "));
     }
     Ok(usage)
+}
+
+/// The first CPUs that this process may use, as taskset takes them.
+fn first(cpus: usize) -> Result<String> {
+    let allowed = sched_getaffinity(Pid::this()).context("asking for this process's CPUs")?;
+    let is_allowed = |cpu: &usize| allowed.is_set(*cpu).unwrap_or(false);
+    let found: Vec<_> = (0..CpuSet::count()).filter(is_allowed).take(cpus).map(|cpu| cpu.to_string()).collect();
+    if found.len() < cpus {
+        bail!("this process may use {} CPU, not {cpus}", found.len());
+    }
+    Ok(found.join(","))
 }
 
 /// Waits for a child; it must not be waited for elsewhere.
@@ -76,7 +89,7 @@ mod tests {
         let said = folder.path().join("said");
         let mut busy = Command::new("sh");
         busy.args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; echo done"]);
-        let usage = run("0", &busy, &said)?;
+        let usage = run(1, &busy, &said)?;
         assert!(usage.cpu_s > 0.005 && usage.cpu_s < usage.wall_s + 0.05, "{usage:?}");
         assert!(usage.peak_bytes > 500_000, "{usage:?}");
         assert_eq!(std::fs::read_to_string(&said)?, "done\n");
@@ -88,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let mut failing = Command::new("sh");
         failing.args(["-c", "echo no such luck >&2; exit 3"]);
-        let error = run("0", &failing, &folder.path().join("said")).err().map(|error| error.to_string());
+        let error = run(1, &failing, &folder.path().join("said")).err().map(|error| error.to_string());
         assert!(error.as_deref().is_some_and(|text| text.ends_with("no such luck")), "{error:?}");
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::sink::Sink;
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) capture: Capture,
-    cpus: &'static str,
+    cpus: usize,
     command: Command,
     rows: Rows,
     pub(super) runs: Vec<Usage>,
@@ -47,19 +47,17 @@ pub(super) const PCAP_LOOP: &str = "libpcap loop";
 pub(super) const NFSTREAM: &str = "NFStream 6.6.0";
 pub(super) const CICFLOWMETER: &str = "Python cicflowmeter 0.2.0";
 const SOFTFLOWD: &str = "softflowd";
-const ONE_CPU: &str = "0";
-const TWO_CPUS: &str = "0,1";
 /// More flows than softflowd would hold by default, so that it throws none out.
 const SOFTFLOWD_FLOWS: &str = "2000000";
 
 impl Subject {
     fn new(name: &'static str, capture: &Capture, command: Command, rows: Rows) -> Self {
         let capture = capture.clone();
-        Self { name, capture, cpus: ONE_CPU, command, rows, runs: Vec::new(), written: None }
+        Self { name, capture, cpus: 1, command, rows, runs: Vec::new(), written: None }
     }
 
-    fn on(mut self, cpus: &'static str) -> Self {
-        self.cpus = cpus;
+    fn on_two(mut self) -> Self {
+        self.cpus = 2;
         self
     }
 
@@ -104,12 +102,12 @@ pub(super) fn ganglion(captures: &Captures, program: &Path, folder: &Path) -> Re
     let reference = |jobs| ["--profile", "cicflowmeter", "--jobs", jobs];
     Ok(vec![
         subject(GANGLION, MIXED, "rows.parquet", &one)?,
-        subject(GANGLION_TWO, MIXED, "rows.parquet", &two)?.on(TWO_CPUS),
+        subject(GANGLION_TWO, MIXED, "rows.parquet", &two)?.on_two(),
         subject(GANGLION_REPEATED, REPEATED, "rows.parquet", &one)?,
         subject("ganglion, CSV", MIXED, "rows.csv", &one)?,
         subject("ganglion, cicflowmeter profile", MIXED, "rows.parquet", &reference("1"))?,
         subject("ganglion, flow-heavy", FLOW_HEAVY, "rows.parquet", &one)?,
-        subject("ganglion, flow-heavy, two cores", FLOW_HEAVY, "rows.parquet", &two)?.on(TWO_CPUS),
+        subject("ganglion, flow-heavy, two cores", FLOW_HEAVY, "rows.parquet", &two)?.on_two(),
     ])
 }
 
