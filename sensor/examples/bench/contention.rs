@@ -95,7 +95,7 @@ pub(crate) fn run(quick: bool) -> Result<Value> {
     let (rounds, repeat) = if quick { (2, 500_000) } else { (7, 2_000_000) };
     let mut notes = vec![
         format!(
-            "{rounds} rounds of {repeat} packets on each of CPU 0 and 1, mean of both; flows counted anew each round"
+            "{rounds} rounds of {repeat} packets on CPU 0 alone, then as many on CPU 0 and 1 at once, mean of both"
         ),
         "lost = sent - counted - skipped: the packets that nothing says anything about".to_owned(),
         "directions have counts of their own: without a lock, a direction each loses what is kept of both".to_owned(),
