@@ -219,7 +219,7 @@ mod tests {
             ("198.18.3.0/33", "0 to 32"),
             ("2001:2::/129", "0 to 128"),
             ("example.org", "`example.org` is no address"),
-            ("198.18.0.1:53/sctp", "`sctp` is no protocol"),
+            ("198.18.0.1:53/gre", "`gre` is no protocol"),
             ("198.18.0.1/tcp", "is no address with port"),
         ] {
             let error = parse(text).expect_err(text);
