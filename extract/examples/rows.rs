@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 
 fn read(file: &Path, extraction: &mut Extraction<'_>) -> Result<(), CaptureError> {
     let mut capture = Capture::open(file)?;
-    while let Some(frame) = capture.next()? {
-        if extraction.frame(&frame).is_break() {
+    while capture.advance()? {
+        if extraction.frame(&capture.frame()).is_break() {
             break;
         }
     }

@@ -59,6 +59,7 @@ pub struct Frame<'a> {
 }
 
 /// A frame's place in the buffer, before it is borrowed.
+#[derive(Clone, Copy)]
 struct Found {
     time_ns: i64,
     link: LinkType,
@@ -81,7 +82,12 @@ pub struct Capture {
     name: String,
     input: Input,
     format: Format,
+    found: Found,
 }
+
+/// Before the first frame.
+const NOTHING: Found =
+    Found { time_ns: 0, link: LinkType::Ethernet, interface: 0, original_bytes: 0, at: 0, bytes: 0, offset: 0 };
 
 impl Capture {
     /// Opens the file at `path`, of whatever format and compression it is.
@@ -109,7 +115,7 @@ impl Capture {
             Err(source) => return Err(CaptureError::Read { input: name, offset: 0, source }),
         };
         match Format::sniff(&mut input) {
-            Ok(format) => Ok(Self { name, input, format }),
+            Ok(format) => Ok(Self { name, input, format, found: NOTHING }),
             Err(stop) => Err(failed(stop, &mut input, &name)),
         }
     }
@@ -117,27 +123,40 @@ impl Capture {
     /// The next frame; `None` after the last one, and after an error.
     ///
     /// # Errors
-    /// [`CaptureError::Damaged`] and [`CaptureError::Read`] end the capture. [`CaptureError::LinkType`] is about one
-    /// frame of one interface of a pcapng file: the next call goes on after it.
+    /// As [`Self::advance`].
     #[allow(clippy::should_implement_trait, reason = "frames are borrowed, which no Iterator can say")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        Ok(if self.advance()? { Some(self.frame()) } else { None })
+    }
+
+    /// Goes to the next frame, and says whether there is one; there is none after the last one, and after an error.
+    /// With [`Self::frame`] it is [`Self::next`] without the copies, which are a tenth of the time that reading takes.
+    ///
+    /// # Errors
+    /// [`CaptureError::Damaged`] and [`CaptureError::Read`] end the capture. [`CaptureError::LinkType`] is about one
+    /// frame of one interface of a pcapng file: the next call goes on after it.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool, CaptureError> {
         let found = match &mut self.format {
-            Format::Classic(classic) => classic.next(&mut self.input),
-            Format::PcapNg(pcapng) => pcapng.next(&mut self.input),
-            Format::Ended => Ok(None),
+            Format::Classic(classic) => classic.next(&mut self.input, &mut self.found),
+            Format::PcapNg(pcapng) => pcapng.next(&mut self.input, &mut self.found),
+            Format::Ended => Ok(false),
         };
-        match found {
-            Ok(Some(found)) => Ok(Some(Frame {
-                time_ns: found.time_ns,
-                link: found.link,
-                interface: found.interface,
-                original_bytes: found.original_bytes,
-                bytes: self.input.slice(found.at, found.bytes),
-                offset: found.offset,
-            })),
-            Ok(None) => Ok(None),
-            Err(stop) => Err(self.stopped(stop)),
+        found.map_err(|stop| self.stopped(stop))
+    }
+
+    /// The frame that [`Self::advance`] went to.
+    #[inline]
+    pub fn frame(&self) -> Frame<'_> {
+        let found = &self.found;
+        Frame {
+            time_ns: found.time_ns,
+            link: found.link,
+            interface: found.interface,
+            original_bytes: found.original_bytes,
+            bytes: self.input.slice(found.at, found.bytes),
+            offset: found.offset,
         }
     }
 

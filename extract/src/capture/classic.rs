@@ -63,10 +63,11 @@ impl Classic {
         }))
     }
 
+    /// Puts the next packet's place in `found`, and says whether there is one.
     #[inline]
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Found>, Stop> {
+    pub(super) fn next(&mut self, input: &mut Input, found: &mut Found) -> Result<bool, Stop> {
         if !input.has(self.record_bytes) {
-            return if input.is_over() { Ok(None) } else { Err(input.short(self.record_bytes)) };
+            return if input.is_over() { Ok(false) } else { Err(input.short(self.record_bytes)) };
         }
         let Some(record) = input.window().first_chunk::<RECORD_BYTES>() else {
             return Err(input.short(self.record_bytes));
@@ -83,7 +84,7 @@ impl Classic {
         if !input.has(whole) {
             return Err(input.short(whole));
         }
-        Ok(Some(Found {
+        *found = Found {
             // Both are below 2^32: it fits.
             time_ns: i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.unit_ns,
             link: self.link,
@@ -92,7 +93,8 @@ impl Classic {
             at: input.consume(whole) + self.record_bytes,
             bytes: captured.min(self.snap_bytes) as usize,
             offset,
-        }))
+        };
+        Ok(true)
     }
 }
 

@@ -59,10 +59,11 @@ impl PcapNg {
         Ok(pcapng)
     }
 
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Found>, Stop> {
+    /// Puts the next packet's place in `found`, and says whether there is one.
+    pub(super) fn next(&mut self, input: &mut Input, found: &mut Found) -> Result<bool, Stop> {
         loop {
             if !input.has(HEAD_BYTES) {
-                return if input.is_over() { Ok(None) } else { Err(input.short(HEAD_BYTES)) };
+                return if input.is_over() { Ok(false) } else { Err(input.short(HEAD_BYTES)) };
             }
             let Some(head) = input.window().first_chunk::<HEAD_BYTES>() else {
                 return Err(input.short(HEAD_BYTES));
@@ -70,7 +71,10 @@ impl PcapNg {
             let kind = word(head, 0, self.big_endian);
             let bytes = word(head, 4, self.big_endian);
             match kind {
-                ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => return self.packet(kind, bytes, input).map(Some),
+                ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => {
+                    *found = self.packet(kind, bytes, input)?;
+                    return Ok(true);
+                }
                 SECTION_HEADER => self.section(input)?,
                 INTERFACE_DESCRIPTION => self.interface(bytes, input)?,
                 _ => skip(kind, bytes, self.big_endian, input)?,

@@ -32,13 +32,23 @@ impl Reading {
     ///
     /// # Errors
     /// Says why the frame belongs to no flow.
-    #[inline]
     pub fn packet(&mut self, frame: &Frame<'_>) -> Result<(Packet, u16), NotAFlow> {
+        let mut packet = Packet::ZERO;
+        let domain = self.read(frame, &mut packet)?;
+        Ok((packet, domain))
+    }
+
+    /// As [`Self::packet`], into a packet that may hold anything before. Returns its domain.
+    ///
+    /// # Errors
+    /// As [`Self::packet`].
+    #[inline]
+    pub fn read(&mut self, frame: &Frame<'_>, packet: &mut Packet) -> Result<u16, NotAFlow> {
         if frame.link == LinkType::Ethernet {
-            return self.read(frame.bytes, cursor::Frame::plain(frame.original_bytes), frame.time_ns);
+            return self.parse(frame.bytes, cursor::Frame::plain(frame.original_bytes), frame.time_ns, packet);
         }
         let (bytes, plain) = frame.as_ethernet().ok_or(NotAFlow::NotIp)?;
-        self.read(&bytes, plain, frame.time_ns)
+        self.parse(&bytes, plain, frame.time_ns, packet)
     }
 
     /// Datagrams forgotten for others although fragments of theirs could still come.
@@ -47,13 +57,13 @@ impl Reading {
     }
 
     #[inline(always)]
-    fn read<C: Cursor + ?Sized>(
+    fn parse<C: Cursor + ?Sized>(
         &mut self,
         bytes: &C,
         frame: cursor::Frame,
         time_ns: i64,
-    ) -> Result<(Packet, u16), NotAFlow> {
-        let mut packet = Packet::ZERO;
+        packet: &mut Packet,
+    ) -> Result<u16, NotAFlow> {
         let network = packet.network(bytes, frame)?;
         let read = packet.transport(bytes, frame, network);
         let domain = if self.vlan_domain { packet.vlan } else { self.domain };
@@ -62,9 +72,10 @@ impl Reading {
             if self.inner
                 && let Some(inner) = packet.inner(bytes, frame, network, domain)
             {
-                return self.fragment(inner.packet, inner.part, inner.domain, time_ns);
+                *packet = inner.packet;
+                return self.fragment(packet, inner.part, inner.domain, time_ns);
             }
-            return Ok((packet, domain));
+            return Ok(domain);
         }
         match read {
             Ok(()) | Err(NotAFlow::Fragment) => self.fragment(packet, network.part(), domain, time_ns),
@@ -72,25 +83,19 @@ impl Reading {
         }
     }
 
-    /// The packet with its ports, whatever part of a datagram it is.
-    fn fragment(
-        &mut self,
-        mut packet: Packet,
-        part: Part,
-        domain: u16,
-        time_ns: i64,
-    ) -> Result<(Packet, u16), NotAFlow> {
+    /// Gives the packet its ports, whatever part of a datagram it is.
+    fn fragment(&mut self, packet: &mut Packet, part: Part, domain: u16, time_ns: i64) -> Result<u16, NotAFlow> {
         if part.is_whole() {
-            return Ok((packet, domain));
+            return Ok(domain);
         }
         let now_us = u64::try_from(time_ns / 1000).unwrap_or(0);
-        let index = DatagramKey::of(&packet, domain).hash(SEED) as usize & (SETS - 1);
+        let index = DatagramKey::of(packet, domain).hash(SEED) as usize & (SETS - 1);
         let set = self.datagrams.get_mut(index).ok_or(NotAFlow::Fragment)?;
-        match set.fragment(&mut packet, part, domain, now_us) {
+        match set.fragment(packet, part, domain, now_us) {
             Outcome::Unknown => return Err(NotAFlow::Fragment),
             Outcome::Replaced => self.replaced += 1,
             Outcome::Known => {}
         }
-        Ok((packet, domain))
+        Ok(domain)
     }
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use ganglion_flow::Packet;
 use ganglion_flow::record::FlowRecord;
 
 use super::clock::Clock;
@@ -110,8 +111,9 @@ impl<'a> Extraction<'a> {
         }
         self.counts.seen();
         self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
-        match self.reading.packet(frame) {
-            Ok((packet, domain)) => {
+        let mut packet = Packet::ZERO;
+        match self.reading.read(frame, &mut packet) {
+            Ok(domain) => {
                 let (now_us, clock_us) = (moment.now_us, moment.clock_us);
                 self.place.packet(Passing::new(&packet, domain, &self.secret, now_us, clock_us));
             }

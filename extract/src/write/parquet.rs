@@ -25,7 +25,7 @@ use crate::table::{Batch, Cells, Field, Kind};
 
 /// A row group ends with the batch that gives it so many rows. What is held of it until the end, for the footer, is so
 /// about a hundredth of a byte for each row and column.
-const ROW_GROUP_ROWS: usize = 64 * 1024;
+const ROW_GROUP_ROWS: usize = 16 * 1024;
 /// An index into a dictionary of constants is a byte, so a row group has no more batches.
 const ROW_GROUP_BATCHES: usize = 255;
 

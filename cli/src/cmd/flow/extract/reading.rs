@@ -80,13 +80,13 @@ impl<'a> Reading<'a> {
         let (mut refusal, mut refused) = (None, 0_u64);
         let mut until_look = FRAMES_A_LOOK;
         let over = loop {
-            match capture.next() {
-                Ok(Some(frame)) => {
-                    if self.frame(&frame, engine).is_break() {
+            match capture.advance() {
+                Ok(true) => {
+                    if self.frame(&capture.frame(), engine).is_break() {
                         break ControlFlow::Break(());
                     }
                 }
-                Ok(None) => break ControlFlow::Continue(()),
+                Ok(false) => break ControlFlow::Continue(()),
                 Err(error) => {
                     let goes_on = matches!(error, CaptureError::LinkType { .. });
                     refused += u64::from(goes_on);
