@@ -14,8 +14,8 @@ const MAX_FRAMES: u32 = 2_000;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(mut capture) = Capture::from_reader(Cursor::new(input.to_vec()), "fuzz") else { return };
-    let mut reading = Reading::default();
-    (reading.inner, reading.vlan_domain) = (true, true);
+    let mut reading = Reading::new(true);
+    reading.vlan_domain = true;
     let mut engine = Engine::new();
     let mut rows = 0;
     let mut emit = |row: Row| {

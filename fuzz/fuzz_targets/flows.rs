@@ -66,6 +66,8 @@ fn options(said: u8) -> Options {
         domain: said.into(),
         context: said & 1 != 0,
         snapshots: said & 2 != 0,
+        inner: said & 8 != 0,
+        vlan_domain: said & 16 != 0,
     }
 }
 

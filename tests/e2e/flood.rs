@@ -166,8 +166,9 @@ fn assert_kept(after: &Counts, ended: &[(SocketAddr, FlowRecord)]) {
     }
 }
 
-/// Memory settles in the first third of the flood and stays there. Maps are as large as they were.
-fn assert_memory_stays(before: (u64, u64), after: (u64, u64), resident: &[u64]) {
+/// Memory stays below what the queues may hold; where none of them came to its limit, so that records were `shed`, it
+/// settles before the flood's last third. Maps are as large as they were.
+fn assert_memory_stays(before: (u64, u64), after: (u64, u64), resident: &[u64], shed: u64) {
     let third = |third: usize| resident.chunks(resident.len().div_ceil(3)).nth(third).unwrap().iter().max().unwrap();
     let [first, second, last] = [0, 1, 2].map(third);
     println!(
@@ -181,7 +182,7 @@ fn assert_memory_stays(before: (u64, u64), after: (u64, u64), resident: &[u64]) 
         after.1 >> 10
     );
     assert!(*last < before.0 + QUEUES_BYTES && after.0 < before.0 + QUEUES_BYTES);
-    assert!(*last < first.max(second) + SLACK_BYTES, "it grows");
+    assert!(shed > 0 || *last < first.max(second) + SLACK_BYTES, "it grows");
     assert_eq!(before.1, after.1, "maps");
 }
 
@@ -225,7 +226,8 @@ fn a_syn_flood_from_every_address_pushes_out_no_established_flow() {
     println!("SOURCE records of the server: {new} new flows in a window of 10 s");
     println!("forged addresses in FLOW records: {}", forged.lock().unwrap().len());
     println!("{:#}\n{:#}", status["equations"], status["counters"]);
-    assert_memory_stays(memory, memory_after, &resident);
+    let shed = status["equations"]["records"]["terms"]["brain_slow"].as_u64().unwrap();
+    assert_memory_stays(memory, memory_after, &resident, shed);
     assert!(sent.tuples > 1_000_000 && sent.addresses == ADDRESSES as usize);
     assert!(exchanges > 0, "data flowed during the flood");
     assert!(missed <= status["counters"]["skip_lock"].as_u64().unwrap());
