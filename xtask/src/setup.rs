@@ -5,6 +5,7 @@
 
 mod apt;
 mod bpf;
+mod deny;
 mod needs;
 mod onnx;
 mod python;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Extra, Found, Purpose, apt, bpf, onnx, python};
+use super::{Extra, Found, Purpose, apt, bpf, deny, onnx, python};
 
 /// One thing that is needed.
 pub(super) struct Need {
@@ -117,6 +117,13 @@ fn own() -> Vec<Need> {
             how: "the shared library from PyPI's wheel, checked against a pinned SHA-256",
             purpose: Purpose::Run,
             means: Means::Own { find: onnx::find, install: onnx::install },
+        },
+        Need {
+            name: "cargo-deny",
+            what: "checks licences and sources of the dependencies",
+            how: "cargo install",
+            purpose: Purpose::Dev,
+            means: Means::Own { find: deny::find, install: deny::install },
         },
         Need {
             name: "trainer",
