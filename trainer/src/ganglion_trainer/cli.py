@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ganglion_trainer import __version__, config, dataset, metrics, runs
+from ganglion_trainer import __version__, config, dataset, metrics, runs, tables
 from ganglion_trainer import evaluate as evaluating
 from ganglion_trainer import export as exporting
 from ganglion_trainer import prepare as preparing
 from ganglion_trainer import train as training
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.progress import say
+from ganglion_trainer.tables import layout
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("prepare", help="join rows and event logs into a data set")
-    command.add_argument("--recording", type=Path, nargs="+", required=True, metavar="DIR")
+    command = commands.add_parser("prepare", help="make a data set of recordings or of tables")
+    _inputs(command)
     _common(command, "folder of the data set")
     command.set_defaults(run=_prepare)
 
@@ -67,12 +68,43 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _inputs(command: argparse.ArgumentParser) -> None:
+    either = command.add_mutually_exclusive_group(required=True)
+    either.add_argument("--recording", type=Path, nargs="+", metavar="DIR", help="derived recordings with event logs")
+    either.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="Parquet or CSV, packed or not")
+    of = command.add_argument_group("tables")
+    of.add_argument("--test-table", type=Path, nargs="+", default=[], metavar="FILE", help="rows to judge by alone")
+    of.add_argument("--format", choices=("auto", *layout.NAMES), default="auto", help="whose columns [auto]")
+    of.add_argument("--label-column", metavar="NAME", help="where the labels are [by the format]")
+    of.add_argument("--label", metavar="TEXT", help="one label for all rows of tables without labels")
+    of.add_argument("--label-map", type=Path, metavar="FILE", help="TOML or YAML: label to class, or to drop")
+    of.add_argument("--with-ports", action="store_true", help="the responder's port as input: for an ablation alone")
+    of.add_argument("--nonfinite", choices=("drop", "zero"), default="drop", help="rows with NaN or infinity [drop]")
+    of.add_argument("--capture-by", choices=("file", "day"), default="file", help="what counts as a capture [file]")
+    of.add_argument("--max-rows-per-class", type=int, metavar="N", help="keep at most so many, whole flows first")
+
+
 def _common(command: argparse.ArgumentParser, output: str) -> None:
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help=output)
     command.add_argument("--config", type=Path, metavar="FILE", help="settings in place of the defaults (TOML)")
 
 
 def _prepare(args: argparse.Namespace, _command: str) -> None:
+    if args.table:
+        request = tables.Request(
+            args.table,
+            args.test_table,
+            args.format,
+            args.label_column,
+            args.label,
+            args.label_map,
+            args.with_ports,
+            args.nonfinite,
+            args.capture_by,
+            args.max_rows_per_class,
+        )
+        print(tables.render(tables.prepare(request, args.output)))
+        return
     made = preparing.prepare(args.recording, config.load(args.config))
     dataset.write(made, args.output)
     print(preparing.render(made))

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ganglion_trainer.derived import F32, U8, Bool
+from ganglion_trainer.derived import F32, I64, U8, Bool
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.files import field, read_json, sha256, strings, write_json
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = "dataset.npz"
 ABOUT = "dataset.json"
 I32 = npt.NDArray[np.int32]
+# Rows checked for NaN at a time.
+_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Arrays:
     group: npt.NDArray[np.uint64]
     # Number of the address that opened the flow, over all runs; for counting hosts only.
     host: I32
+    # Microseconds since 1970, or since the start of the recording machine; 0 where unknown.
+    time_us: I64
+    # Number into `labels`.
+    label: I32
 
     def take(self, mask: Bool) -> "Arrays":
         """The rows of a mask."""
@@ -55,6 +61,8 @@ _DTYPES = {
     "origin": "int32",
     "group": "uint64",
     "host": "int32",
+    "time_us": "int64",
+    "label": "int32",
 }
 
 
@@ -72,6 +80,10 @@ class Dataset:
     episodes: list[str]
     report: dict[str, Any]
     settings: dict[str, Any]
+    # The labels' own texts: of a table, or the origins of a recording.
+    labels: list[str]
+    # Whose features these are: "ganglion", "cicflowmeter", …
+    profile: str
     digest: str = ""
 
     def split(self, name: str) -> Arrays:
@@ -95,6 +107,8 @@ def write(dataset: Dataset, folder: Path) -> None:
         "runs": dataset.runs,
         "episodes": dataset.episodes,
         "origins": dataset.origins,
+        "labels": dataset.labels,
+        "profile": dataset.profile,
         "report": dataset.report,
         "settings": dataset.settings,
         "digest": sha256(folder / ARRAYS),
@@ -114,12 +128,20 @@ def read(folder: Path) -> Dataset:
     if sha256(folder / ARRAYS) != digest:
         raise TrainerError(f"{folder / ARRAYS}: not the file that {ABOUT} describes: prepare it anew")
     arrays = _arrays(folder / ARRAYS)
-    features, origins, episodes = (strings(about, name, where) for name in ("features", "origins", "episodes"))
+    features, origins, episodes, labels = (
+        strings(about, name, where) for name in ("features", "origins", "episodes", "labels")
+    )
     runs: list[dict[str, Any]] = field(about, "runs", list, where)
     rows = field(about, "rows", int, where)
     if arrays.x.shape != (rows, len(features)):
         raise TrainerError(f"{path}: {rows} rows of {len(features)} columns, the arrays hold {arrays.x.shape}")
-    for name, limit in (("run", len(runs)), ("origin", len(origins)), ("episode", len(episodes)), ("y", 10)):
+    for name, limit in (
+        ("run", len(runs)),
+        ("origin", len(origins)),
+        ("episode", len(episodes)),
+        ("label", len(labels)),
+        ("y", 10),
+    ):
         values = getattr(arrays, name)
         if rows and (int(values.min()) < -1 or int(values.max()) >= limit):
             raise TrainerError(f"{folder / ARRAYS}: {name} out of range")
@@ -134,6 +156,8 @@ def read(folder: Path) -> Dataset:
         episodes,
         field(about, "report", dict, where),
         field(about, "settings", dict, where),
+        labels,
+        field(about, "profile", str, where),
         digest,
     )
 
@@ -149,6 +173,7 @@ def _arrays(path: Path) -> Arrays:
     for name, value in values.items():
         if value.dtype != np.dtype(_DTYPES[name]) or len(value) != len(values["y"]) or value.ndim != 1 + (name == "x"):
             raise TrainerError(f"{path}: array {name!r} is {value.dtype}{list(value.shape)}")
-    if not np.isfinite(values["x"]).all():
-        raise TrainerError(f"{path}: NaN or infinity among the rows")
+    for start in range(0, len(values["x"]), _CHUNK):
+        if not np.isfinite(values["x"][start : start + _CHUNK]).all():
+            raise TrainerError(f"{path}: NaN or infinity among the rows")
     return Arrays(**values)

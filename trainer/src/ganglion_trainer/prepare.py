@@ -15,10 +15,12 @@ from ganglion_trainer.derived import FLOW, SOURCE, STAGES, Bool, Derived
 from ganglion_trainer.derived import read as read_derived
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.files import sha256
+from ganglion_trainer.hashing import U64, fold, mix
 from ganglion_trainer.progress import say
 from ganglion_trainer.runs import PACKED
 
-U64 = npt.NDArray[np.uint64]
+# Whose features the rows hold.
+PROFILE = "ganglion"
 KINDS = {FLOW: "flow", SOURCE: "source"}
 _FILES = ("events.jsonl", "rows.f32", "meta.csv")
 
@@ -62,7 +64,18 @@ def prepare(folders: list[Path], config: Config) -> Dataset:
         raise TrainerError("no recordings given")
     arrays = Arrays(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Arrays)})
     report = _report(arrays, runs)
-    return Dataset(arrays, first.features, first.digest, origins.names, runs, episodes, report, config.prepare)
+    return Dataset(
+        arrays=arrays,
+        features=first.features,
+        table_digest=first.digest,
+        origins=origins.names,
+        labels=origins.names,
+        runs=runs,
+        episodes=episodes,
+        report=report,
+        settings=config.prepare,
+        profile=PROFILE,
+    )
 
 
 def _rules(config: Config) -> labels.Rules:
@@ -77,18 +90,7 @@ def _groups(derived: Derived) -> U64:
     low, high = np.minimum(meta.initiator, meta.responder), np.maximum(meta.initiator, meta.responder)
     ports = np.where(swap, (meta.ports & 0xFFFF) << 16 | meta.ports >> 16, meta.ports)
     parts = [low, high, ports, meta.protocol.astype(np.int64), meta.role.astype(np.int64)]
-    group = np.zeros(len(low), dtype=np.uint64)
-    for part in parts:
-        group = _mix(group ^ part.astype(np.uint64))
-    return group
-
-
-def _mix(value: U64) -> U64:
-    """splitmix64's finaliser."""
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
+    return fold([part.astype(np.uint64) for part in parts])
 
 
 def _thin(derived: Derived, made: labels.Labels, most: int) -> tuple[Bool, int]:
@@ -113,7 +115,7 @@ def _part(
     origin = origins.numbers(made.origins)[made.origin[keep]]
     host = hosts.numbers(meta.addresses)[meta.initiator[keep]]
     episode = made.episode[keep]
-    group = _mix(_groups(derived)[keep] ^ np.uint64(run))
+    group = mix(_groups(derived)[keep] ^ np.uint64(run))
     return Arrays(
         x=np.ascontiguousarray(derived.rows[keep], dtype=np.float32),
         y=made.label[keep].astype(np.uint8),
@@ -125,6 +127,8 @@ def _part(
         origin=origin,
         group=group,
         host=host,
+        time_us=meta.time_us[keep],
+        label=origin,
     )
 
 
