@@ -10,12 +10,13 @@ pub use describe::{Description, describe};
 pub use manifest::{Manifest, SelfTest, Thresholds};
 pub use pins::Trust;
 
-use crate::model::{Model, ModelError};
+use crate::model::{Inputs, Model, ModelError, Settings};
 use crate::runtime::RuntimeError;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The model's file name.
 pub const MODEL: &str = "model.onnx";
@@ -103,31 +104,76 @@ pub struct Bundle {
     pub trust: Trust,
     /// Ready to score.
     pub model: Model,
+    onnx: Arc<[u8]>,
 }
 
 impl Bundle {
-    /// Loads the bundle in `folder`: digests, features, classes, the model's contract, its self-test.
+    /// Loads the bundle in `folder` for live flows: digests, features, classes, the model's contract, its self-test.
+    ///
+    /// # Errors
+    /// In one line, the first thing that is wrong; that it is for tables alone is such a thing.
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        Self::load_with(folder, &Settings::default())
+    }
+
+    /// As [`Bundle::load`], run in this way.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`].
+    pub fn load_with(folder: &Path, settings: &Settings) -> Result<Self, BundleError> {
+        let (manifest, digest) = read_manifest(folder)?;
+        check::is_live(&manifest)?;
+        Self::checked(folder, manifest, digest, settings)
+    }
+
+    /// Loads the bundle in `folder` for files: of whatever profile, with the same checks.
     ///
     /// # Errors
     /// In one line, the first thing that is wrong.
-    pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        let (manifest, manifest_digest) = read_manifest(folder)?;
-        let columns = check::manifest(&manifest)?;
-        let onnx = read_model(folder, &manifest)?;
-        let id = manifest.id.clone();
-        let mut model = Model::load(&onnx, columns, check::classes(&manifest)?).map_err(|error| match error {
-            ModelError::Runtime(error) => BundleError::Runtime(error),
-            source => BundleError::Model { id, source },
-        })?;
+    pub fn open(folder: &Path, settings: &Settings) -> Result<Self, BundleError> {
+        let (manifest, digest) = read_manifest(folder)?;
+        Self::checked(folder, manifest, digest, settings)
+    }
+
+    fn checked(
+        folder: &Path,
+        manifest: Manifest,
+        manifest_digest: String,
+        settings: &Settings,
+    ) -> Result<Self, BundleError> {
+        let inputs = check::manifest(&manifest)?;
+        let onnx: Arc<[u8]> = read_model(folder, &manifest)?.into();
+        let mut model = load(&manifest, &onnx, inputs, settings)?;
         self_test::run(&manifest, &mut model)?;
         let trust = pins::trust(&manifest_digest);
-        Ok(Self { manifest, manifest_digest, trust, model })
+        Ok(Self { manifest, manifest_digest, trust, model, onnx })
+    }
+
+    /// The same model once more, for another thread.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses it now.
+    pub fn another_model(&self, settings: &Settings) -> Result<Model, BundleError> {
+        load(&self.manifest, &self.onnx, self.model.inputs().clone(), settings)
+    }
+
+    /// Whether it is for live flows.
+    pub fn is_live(&self) -> bool {
+        check::is_live(&self.manifest).is_ok()
     }
 
     /// "id version", as in events.
     pub fn name(&self) -> String {
         self.manifest.name()
     }
+}
+
+fn load(manifest: &Manifest, onnx: &[u8], inputs: Inputs, settings: &Settings) -> Result<Model, BundleError> {
+    let id = manifest.id.clone();
+    Model::load(onnx, inputs, check::classes(manifest)?, settings).map_err(|error| match error {
+        ModelError::Runtime(error) => BundleError::Runtime(error),
+        source => BundleError::Model { id, source },
+    })
 }
 
 fn read_manifest(folder: &Path) -> Result<(Manifest, String), BundleError> {

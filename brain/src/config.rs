@@ -1,5 +1,6 @@
 //! The brain's settings.
 
+use crate::model::Settings;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ pub struct BrainConfig {
     pub listen: String,
     /// Folder with `model.onnx` and `manifest.json`.
     pub bundle: PathBuf,
+    /// How the model is run: `sessions`, `intra_threads`, `provider` (auto, cpu, cuda, tensorrt).
+    pub model: Settings,
     /// The playbook; the compiled-in default when absent.
     pub playbook: Option<PathBuf>,
     /// Serve Prometheus metrics here.
@@ -39,6 +42,7 @@ impl Default for BrainConfig {
         Self {
             listen: "/run/ganglion/brain.sock".into(),
             bundle: "/usr/local/lib/ganglion/models/live".into(),
+            model: Settings::default(),
             playbook: None,
             metrics: None,
             queue_batches: 256,

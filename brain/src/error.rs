@@ -33,7 +33,7 @@ pub enum BrainError {
     #[error("metric refused: {0}")]
     Registry(#[from] prometheus::Error),
     /// The system gave no thread.
-    #[error("can't start the judging thread: {0}")]
+    #[error("can't start a thread: {0}")]
     Thread(std::io::Error),
     /// The server stopped by itself.
     #[error("the server stopped: {0}")]

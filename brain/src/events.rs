@@ -113,12 +113,13 @@ impl Hub {
     }
 }
 
-/// "alert", "action", "health", or "missed".
+/// "alert", "action", "health", "explanation", or "missed".
 pub fn kind(event: &Event) -> &'static str {
     match event.of {
         Some(Of::Alert(_)) => "alert",
         Some(Of::Action(_)) => "action",
         Some(Of::Health(_)) => "health",
+        Some(Of::Explanation(_)) => "explanation",
         Some(Of::Missed(_)) | None => "missed",
     }
 }

@@ -46,6 +46,14 @@ pub struct Metrics {
     pub sensors: IntGauge,
     /// Events that slow readers missed.
     pub events_missed: IntCounter,
+    /// Alerts explained.
+    pub explanations: IntCounter,
+    /// Alerts that were not explained, by reason.
+    pub explanations_shed: IntCounterVec,
+    /// Time per explanation, s.
+    pub explain_time: Histogram,
+    /// Whether the model does not run where it was meant to.
+    pub provider_fallback: IntGauge,
     bundle: IntGaugeVec,
 }
 
@@ -90,6 +98,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let m = Maker(Registry::new());
         let rows = prometheus::exponential_buckets(1.0, 2.0, 9)?;
+        let long = prometheus::exponential_buckets(1e-3, 2.0, 11)?;
         let seconds = prometheus::exponential_buckets(20e-6, 2.0, 14)?;
         Ok(Self {
             received: m.counter("records_received_total", "Records that arrived from sensors")?,
@@ -108,6 +117,10 @@ impl Metrics {
             time_backward: m.gauges("time_backward", "Records older than the newest", &["clock"])?,
             sensors: m.gauge("sensors", "Connected sensors")?,
             events_missed: m.counter("events_missed_total", "Events that slow readers missed")?,
+            explanations: m.counter("explanations_total", "Alerts explained")?,
+            explanations_shed: m.counters("explanations_shed_total", "Alerts not explained", &["reason"])?,
+            explain_time: m.histogram("explain_seconds", "Time per explanation", long)?,
+            provider_fallback: m.gauge("provider_fallback", "1: a GPU was asked for, and the model runs on the CPU")?,
             bundle: m.gauges("bundle_info", "The bundle in use", &["bundle", "trust", "provider"])?,
             registry: m.0,
         })

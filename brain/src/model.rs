@@ -1,12 +1,24 @@
 //! One ONNX model, by the contract: in `features` (f32, N × F); out `probabilities` (f32, N × C), `anomaly`
 //! (f32, N), optionally `embedding` (f32, N × D).
 
-use crate::runtime::{self, RuntimeError};
+mod contract;
+mod lane;
+mod provider;
+mod scores;
+mod workers;
+
+pub use provider::{Preference, Provider};
+pub use scores::Scores;
+
+use crate::runtime::RuntimeError;
 use ganglion_features::Row;
 use ganglion_proto::v1::TrafficClass;
-use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Outlet, Shape, TensorElementType, TensorRef, ValueType};
+use lane::Lane;
+use serde::{Deserialize, Serialize};
+use workers::Worker;
+
+/// A piece of a batch with fewer rows is not worth handing to another thread.
+const PIECE_ROWS: usize = 32;
 
 /// Why a model can't be used, or gave no scores.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +32,12 @@ pub enum ModelError {
     /// An input or output is not as the contract says.
     #[error("the model breaks the ONNX contract: {0}")]
     Contract(String),
+    /// The model reads columns of tables, which no row of the feature table has.
+    #[error("the model reads CICFlowMeter's columns: it is for capture files and tables, not for live flows")]
+    NotLive,
+    /// The system gave no thread.
+    #[error("can't start a scoring thread: {0}")]
+    Thread(std::io::Error),
 }
 
 impl<T> From<ort::Error<T>> for ModelError {
@@ -29,62 +47,77 @@ impl<T> From<ort::Error<T>> for ModelError {
     }
 }
 
+/// How a model is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Sessions that score pieces of one batch at once, a thread each.
+    pub sessions: usize,
+    /// Threads within a session.
+    pub intra_threads: usize,
+    /// Where it runs.
+    pub provider: Preference,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { sessions: 1, intra_threads: 1, provider: Preference::Auto }
+    }
+}
+
+/// What a model reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// These places of the feature table.
+    Features(Vec<usize>),
+    /// So many columns of CICFlowMeter's.
+    Columns(usize),
+}
+
+impl Inputs {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Features(places) => places.len(),
+            Self::Columns(count) => *count,
+        }
+    }
+
+    /// Whether it reads nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A loaded model. Scoring needs it mutably: one thread owns it.
 #[derive(Debug)]
 pub struct Model {
-    session: Session,
-    columns: Vec<usize>,
+    lane: Lane,
+    workers: Vec<Worker>,
+    inputs: Inputs,
     classes: Vec<TrafficClass>,
-    embedding: bool,
-    input: Vec<f32>,
-}
-
-/// Scores of a batch.
-#[derive(Clone, Debug, Default)]
-pub struct Scores {
-    probabilities: Vec<f32>,
-    anomaly: Vec<f32>,
-    classes: usize,
-}
-
-impl Scores {
-    /// Scores as a model would give them: `probabilities` row by row, `classes` each.
-    pub fn of(probabilities: Vec<f32>, anomaly: Vec<f32>, classes: usize) -> Self {
-        Self { probabilities, anomaly, classes }
-    }
-
-    /// Rows scored.
-    pub fn rows(&self) -> usize {
-        self.anomaly.len()
-    }
-
-    /// Probabilities of a row, in the order of the model's classes.
-    pub fn probabilities(&self, row: usize) -> &[f32] {
-        self.probabilities.get(row * self.classes..(row + 1) * self.classes).unwrap_or_default()
-    }
-
-    /// Anomaly score of a row.
-    pub fn anomaly(&self, row: usize) -> f32 {
-        self.anomaly.get(row).copied().unwrap_or(f32::NAN)
-    }
+    values: Vec<f32>,
 }
 
 impl Model {
-    /// Loads a model that reads `columns` of the feature table and answers with `classes`.
+    /// Loads a model that reads `inputs` and answers with `classes`.
     ///
     /// # Errors
     /// When ONNX Runtime is missing, refuses the file, or the file breaks the contract.
-    pub fn load(onnx: &[u8], columns: Vec<usize>, classes: Vec<TrafficClass>) -> Result<Self, ModelError> {
-        let environment = runtime::environment()?;
-        // One thread: on two cores a pool costs more in hand-overs than it wins on a small batch.
-        let session = Session::builder(&environment)?
-            .with_optimization_level(GraphOptimizationLevel::Level3)?
-            .with_intra_threads(1)?
-            .with_inter_threads(1)?
-            .with_parallel_execution(false)?
-            .commit_from_memory(onnx)?;
-        let embedding = contract(session.inputs(), session.outputs(), columns.len(), classes.len())?;
-        Ok(Self { session, columns, classes, embedding, input: Vec::new() })
+    pub fn load(
+        onnx: &[u8],
+        inputs: Inputs,
+        classes: Vec<TrafficClass>,
+        settings: &Settings,
+    ) -> Result<Self, ModelError> {
+        let open = || Lane::open(onnx, inputs.len(), classes.len(), settings.intra_threads, settings.provider);
+        let lane = open()?;
+        if let Some(why) = &lane.fallback {
+            tracing::warn!(provider = lane.provider.name(), why, "the model does not run where it was meant to");
+        }
+        let others = (1..settings.sessions).map(|_| Worker::start(open()?).map_err(ModelError::Thread));
+        let workers = others.collect::<Result<_, _>>()?;
+        Ok(Self { lane, workers, inputs, classes, values: Vec::new() })
     }
 
     /// Class of each column of `probabilities`.
@@ -92,9 +125,34 @@ impl Model {
         &self.classes
     }
 
+    /// What it reads.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
     /// Whether the model gives embeddings.
     pub fn has_embedding(&self) -> bool {
-        self.embedding
+        self.lane.embedding
+    }
+
+    /// Where it runs.
+    pub fn provider(&self) -> Provider {
+        self.lane.provider
+    }
+
+    /// Why it does not run where it was meant to.
+    pub fn fallback(&self) -> Option<&str> {
+        self.lane.fallback.as_deref()
+    }
+
+    /// A row's values, as the model reads them, at the end of `values`.
+    ///
+    /// # Errors
+    /// When the model reads columns of tables.
+    pub fn pick(&self, row: &Row, values: &mut Vec<f32>) -> Result<(), ModelError> {
+        let Inputs::Features(places) = &self.inputs else { return Err(ModelError::NotLive) };
+        values.extend(places.iter().map(|place| row.values[*place]));
+        Ok(())
     }
 
     /// Scores rows of the feature table.
@@ -102,13 +160,11 @@ impl Model {
     /// # Errors
     /// When ONNX Runtime fails or the answer has another shape than promised.
     pub fn score(&mut self, rows: &[Row]) -> Result<Scores, ModelError> {
-        let mut input = std::mem::take(&mut self.input);
-        input.clear();
-        for row in rows {
-            input.extend(self.columns.iter().map(|column| row.values[*column]));
-        }
-        let scores = self.score_raw(&input, rows.len());
-        self.input = input;
+        let mut values = std::mem::take(&mut self.values);
+        values.clear();
+        let picked = rows.iter().try_for_each(|row| self.pick(row, &mut values));
+        let scores = picked.and_then(|()| self.score_raw(&values, rows.len()));
+        self.values = values;
         scores
     }
 
@@ -117,53 +173,38 @@ impl Model {
     /// # Errors
     /// As [`Model::score`].
     pub fn score_raw(&mut self, values: &[f32], rows: usize) -> Result<Scores, ModelError> {
+        let mut scores = Scores::default();
+        self.score_into(values, rows, &mut scores)?;
+        Ok(scores)
+    }
+
+    /// As [`Model::score_raw`], into memory that was used before.
+    ///
+    /// # Errors
+    /// As [`Model::score`]; `scores` then holds a part.
+    pub fn score_into(&mut self, values: &[f32], rows: usize, scores: &mut Scores) -> Result<(), ModelError> {
+        scores.clear();
         if rows == 0 {
-            return Ok(Scores::default());
+            return Ok(());
         }
-        let input = TensorRef::from_array_view(([rows, self.columns.len()], values))?;
-        let outputs = self.session.run(ort::inputs!["features" => input])?;
-        let (shape, probabilities) = outputs["probabilities"].try_extract_tensor::<f32>()?;
-        expect("probabilities", shape, &[rows, self.classes.len()])?;
-        let (shape, anomaly) = outputs["anomaly"].try_extract_tensor::<f32>()?;
-        expect("anomaly", shape, &[rows])?;
-        Ok(Scores::of(probabilities.to_vec(), anomaly.to_vec(), self.classes.len()))
+        let pieces = (rows / PIECE_ROWS).clamp(1, self.workers.len() + 1);
+        let piece_rows = rows.div_ceil(pieces);
+        let mut rest = values.chunks(piece_rows * self.inputs.len().max(1));
+        let own = rest.next().unwrap_or_default();
+        let (mut begun, mut result) = (0, Ok(()));
+        for (worker, piece) in self.workers.iter_mut().zip(rest) {
+            result = worker.begin(piece, piece.len() / self.inputs.len().max(1));
+            if result.is_err() {
+                break;
+            }
+            begun += 1;
+        }
+        result = result.and_then(|()| self.lane.run(own, rows.min(piece_rows), scores));
+        // All of them, whatever became of the first: a piece that is left behind would answer the next batch.
+        for worker in &mut self.workers[..begun] {
+            let finished = worker.finish(scores);
+            result = result.and(finished);
+        }
+        result
     }
-}
-
-fn expect(name: &str, shape: &Shape, expected: &[usize]) -> Result<(), ModelError> {
-    let same = shape.len() == expected.len() && shape.iter().zip(expected).all(|(a, b)| *a == *b as i64);
-    if same { Ok(()) } else { Err(ModelError::Contract(format!("{name} came as {shape:?}, {expected:?} is due"))) }
-}
-
-/// Checks names, types and ranks; whether there is an embedding.
-fn contract(inputs: &[Outlet], outputs: &[Outlet], features: usize, classes: usize) -> Result<bool, ModelError> {
-    if inputs.len() != 1 {
-        return Err(ModelError::Contract(format!("{} inputs, one (\"features\") is due", inputs.len())));
-    }
-    tensor(inputs, "features", &[None, Some(features)])?;
-    tensor(outputs, "probabilities", &[None, Some(classes)])?;
-    tensor(outputs, "anomaly", &[None])?;
-    let embedding = outputs.iter().any(|outlet| outlet.name() == "embedding");
-    if embedding {
-        tensor(outputs, "embedding", &[None, None])?;
-    }
-    Ok(embedding)
-}
-
-/// The tensor of this name must be f32 with these dimensions; `None`, and −1 in the model, fit any.
-fn tensor(outlets: &[Outlet], name: &str, dimensions: &[Option<usize>]) -> Result<(), ModelError> {
-    let broken = |why: String| Err(ModelError::Contract(why));
-    let Some(outlet) = outlets.iter().find(|outlet| outlet.name() == name) else {
-        let names: Vec<_> = outlets.iter().map(Outlet::name).collect();
-        return broken(format!("no \"{name}\" among {names:?}"));
-    };
-    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
-        return broken(format!("\"{name}\" is no f32 tensor but {}", outlet.dtype()));
-    };
-    let fits = |found: i64, due: &Option<usize>| found < 0 || due.is_none_or(|due| found == due as i64);
-    if shape.len() != dimensions.len() || !shape.iter().zip(dimensions).all(|(found, due)| fits(*found, due)) {
-        let due: Vec<_> = dimensions.iter().map(|d| d.map_or("N".into(), |d| d.to_string())).collect();
-        return broken(format!("\"{name}\" is {shape:?}, [{}] is due", due.join(", ")));
-    }
-    Ok(())
 }

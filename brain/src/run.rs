@@ -4,6 +4,7 @@ use crate::bundle::{Bundle, Trust};
 use crate::config::BrainConfig;
 use crate::error::BrainError;
 use crate::events::Hub;
+use crate::explain::{Budget, Explainer, Source};
 use crate::listen::{self, Listener};
 use crate::metrics::{self, Metrics};
 use crate::pipeline::{Judge, JudgeSettings, Queue};
@@ -21,8 +22,6 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server as Transport;
 
-/// Where the model runs. CUDA comes with a later issue.
-const PROVIDER: &str = "CPU";
 /// Streams that do not end by then are cut.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -35,20 +34,23 @@ pub async fn run(config: BrainConfig, shutdown: impl Future<Output = ()>) -> Res
         Some(path) => Playbook::load(path)?,
         None => Playbook::shipped()?,
     };
-    let bundle = Bundle::load(&config.bundle)?;
+    let bundle = Bundle::load_with(&config.bundle, &config.model)?;
     announce(&bundle, &playbook);
+    let provider = bundle.model.provider().name();
     let metrics = Arc::new(Metrics::new()?);
     let trust = if bundle.trust == Trust::Pinned { "pinned" } else { "unpinned" };
-    metrics.set_bundle(&bundle.name(), trust, PROVIDER);
+    metrics.set_bundle(&bundle.name(), trust, provider);
+    metrics.provider_fallback.set(i64::from(bundle.model.fallback().is_some()));
     let metrics_task = serve_metrics(&config, &metrics).await?;
     let listener = listen::bind(&config.listen).await?;
     let hub = Arc::new(Hub::new(config.event_backlog, config.event_queue));
     let (queue, works) = Queue::new(config.queue_batches, Arc::clone(&metrics));
     let (end, ending) = watch::channel(false);
     let name = bundle.name();
-    let judge = judge(&config, bundle, playbook, &metrics, &hub);
+    let explainer = explainer(&bundle, &metrics, &hub)?;
+    let judge = judge(&config, bundle, playbook, &metrics, &hub).with_explainer(explainer);
     let judged = start(judge, works)?;
-    let server = Server(Arc::new(Shared::new(queue, hub, metrics, name, PROVIDER, ending)));
+    let server = Server(Arc::new(Shared::new(queue, hub, metrics, name, provider, ending)));
     tracing::info!(listen = config.listen, "brain ready");
     let result = serve(listener, server, &end, shutdown, judged).await;
     if let Some(task) = metrics_task {
@@ -88,6 +90,16 @@ fn judge(config: &BrainConfig, bundle: Bundle, playbook: Playbook, metrics: &Arc
         subjects: config.subjects,
     };
     Judge::new(settings, bundle.model, basis, Arc::clone(metrics), Arc::clone(hub))
+}
+
+/// Has alerts explained where the bundle brings what that takes.
+fn explainer(bundle: &Bundle, metrics: &Arc<Metrics>, hub: &Arc<Hub>) -> Result<Option<Explainer>, BrainError> {
+    let Some(source) = Source::of(bundle, Budget::default())? else {
+        tracing::info!("the bundle has no background rows: alerts are not explained");
+        return Ok(None);
+    };
+    let explainer = Explainer::start(source, Arc::clone(metrics), Arc::clone(hub)).map_err(BrainError::Thread)?;
+    Ok(Some(explainer))
 }
 
 /// Starts the judging thread; the receiver resolves when it ends.

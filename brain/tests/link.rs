@@ -64,6 +64,7 @@ async fn a_scan_becomes_a_verdict_an_alert_and_an_action() {
             Of::Alert(alert) => alerts.push(alert),
             Of::Action(action) => actions.push(action),
             Of::Health(_) => health += 1,
+            Of::Explanation(_) => panic!("the test bundle has no background rows"),
             Of::Missed(_) => panic!("nothing is missed"),
         }
     }

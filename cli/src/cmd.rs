@@ -10,6 +10,7 @@ pub(crate) mod flow;
 pub(crate) mod flows;
 pub(crate) mod mode;
 pub(crate) mod model;
+pub(crate) mod pcap;
 pub(crate) mod run;
 pub(crate) mod sensor;
 pub(crate) mod status;

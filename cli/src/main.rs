@@ -83,6 +83,9 @@ enum Command {
     Status(cmd::status::Status),
     /// Show or set whether rules drop
     Mode(cmd::mode::ModeArgs),
+    /// What the brain would have said of capture files
+    #[command(subcommand)]
+    Pcap(cmd::pcap::Command),
     /// Model bundles
     #[command(subcommand)]
     Model(cmd::model::Command),
@@ -125,6 +128,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result {
         Command::Brain(args) => cmd::brain::run(args),
         Command::Detach(options) => cmd::detach::run(&options),
         Command::Model(command) => cmd::model::run(command),
+        Command::Pcap(command) => cmd::pcap::run(command),
         Command::Features(command) => cmd::features::run(command),
         Command::Flow(command) => cmd::flow::run(command),
         Command::Events(args) => runtime()?.block_on(cmd::events::run(args)),

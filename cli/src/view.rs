@@ -1,8 +1,8 @@
 //! The protocol's messages as JSON: stable names, enums by label, zero meaning "none" left out as `null`.
 
 use ganglion_proto::v1::{
-    ActionTaken, Alert, Allow, Block, BrainStatus, Equation, Event, FlowTuple, Health, LiveFlow, SensorStatus, Target,
-    allow, event, target,
+    ActionTaken, Alert, Allow, Block, BrainStatus, Equation, Event, Explanation, FlowTuple, Health, LiveFlow,
+    SensorStatus, Target, allow, event, target,
 };
 use serde_json::{Value, json};
 
@@ -139,6 +139,7 @@ pub(crate) fn event_kind(event: &Event) -> &'static str {
         Some(event::Of::Alert(_)) => "alert",
         Some(event::Of::Action(_)) => "action",
         Some(event::Of::Health(_)) => "health",
+        Some(event::Of::Explanation(_)) => "explanation",
         Some(event::Of::Missed(_)) => "missed",
         None => "unknown",
     }
@@ -159,6 +160,7 @@ pub(crate) fn event(event: &Event) -> Value {
         Some(event::Of::Health(Health { what, healthy, detail })) => {
             json!({ "what": what, "healthy": healthy, "detail": detail })
         }
+        Some(event::Of::Explanation(of)) => explanation(of),
         Some(event::Of::Missed(count)) => json!({ "missed": count }),
         None => json!({}),
     };
@@ -166,7 +168,8 @@ pub(crate) fn event(event: &Event) -> Value {
     value
 }
 
-fn alert(alert: &Alert) -> Value {
+/// An alert, without when and where.
+pub(crate) fn alert(alert: &Alert) -> Value {
     json!({
         "verdict_id": alert.verdict_id,
         "target": show_target(alert.target.as_ref()),
@@ -178,6 +181,26 @@ fn alert(alert: &Alert) -> Value {
         "flow": alert.flow.as_ref().map(tuple),
         "community_id": alert.community_id,
         "bundle_id": alert.bundle_id,
+    })
+}
+
+/// Shares of a row's features, largest first.
+pub(crate) fn explanation(of: &Explanation) -> Value {
+    let top = of.top.iter().map(|one| {
+        json!({ "feature": one.feature, "value": one.value, "contribution": one.contribution })
+    });
+    json!({
+        "verdict_id": of.verdict_id,
+        "target": show_target(of.target.as_ref()),
+        "class": labels::class(of.class),
+        "value": of.value,
+        "base": of.base,
+        "top": top.collect::<Vec<_>>(),
+        "rest": of.rest,
+        "background": of.background,
+        "walks": of.walks,
+        "duration_us": of.duration_us,
+        "bundle_id": of.bundle_id,
     })
 }
 

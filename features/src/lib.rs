@@ -12,6 +12,7 @@ mod moments;
 mod row;
 mod view;
 
+pub mod cicflowmeter;
 pub mod columns;
 pub mod community_id;
 pub mod context;

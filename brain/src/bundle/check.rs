@@ -2,18 +2,23 @@
 
 use super::{BundleError, MODEL, Manifest};
 use crate::class;
+use crate::model::Inputs;
+use ganglion_features::cicflowmeter;
 use ganglion_features::index_of;
 use ganglion_proto::v1::TrafficClass;
 use std::collections::HashSet;
 
 const FORMAT: u32 = 1;
 const KIND: &str = "classifier";
-const PROFILE: &str = "ganglion";
+/// Of live flows, and of captures by the same rules.
+pub(super) const LIVE: &str = "ganglion";
+/// Of captures and tables alone.
+const TABLES: &str = "cicflowmeter";
 /// More are never listed in an error.
 const NAMED: usize = 5;
 
-/// Checks all but the model; the table's column of each input.
-pub(super) fn manifest(manifest: &Manifest) -> Result<Vec<usize>, BundleError> {
+/// Checks all but the model; what that reads.
+pub(super) fn manifest(manifest: &Manifest) -> Result<Inputs, BundleError> {
     let unfit = |why: String| BundleError::Unfit { id: manifest.id.clone(), why };
     if manifest.format != FORMAT {
         return Err(unfit(format!("manifest of format {}, this program reads format {FORMAT}", manifest.format)));
@@ -24,9 +29,6 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<Vec<usize>, BundleError> {
     if manifest.kind != KIND {
         return Err(unfit(format!("kind \"{}\", this program serves \"{KIND}\"", manifest.kind)));
     }
-    if manifest.profile != PROFILE {
-        return Err(unfit(format!("made for profile \"{}\", live flows are \"{PROFILE}\"", manifest.profile)));
-    }
     if !manifest.thresholds.anomaly.is_finite() {
         return Err(unfit("the anomaly threshold is no finite number".into()));
     }
@@ -36,7 +38,20 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<Vec<usize>, BundleError> {
     features(manifest).map_err(unfit)
 }
 
-fn features(manifest: &Manifest) -> Result<Vec<usize>, String> {
+/// A bundle that reads CICFlowMeter's columns knows nothing of live flows.
+pub(super) fn is_live(manifest: &Manifest) -> Result<(), BundleError> {
+    if manifest.profile == LIVE {
+        return Ok(());
+    }
+    let why = format!(
+        "made for profile \"{}\": it is for capture files and tables, not for live flows, which are \"{LIVE}\"; \
+         `ganglion model eval` and `ganglion pcap score` take it",
+        manifest.profile
+    );
+    Err(BundleError::Unfit { id: manifest.id.clone(), why })
+}
+
+fn features(manifest: &Manifest) -> Result<Inputs, String> {
     if manifest.features.is_empty() {
         return Err("no features named".into());
     }
@@ -45,11 +60,19 @@ fn features(manifest: &Manifest) -> Result<Vec<usize>, String> {
     if !twice.is_empty() {
         return Err(format!("features named twice: {twice}"));
     }
-    let unknown = list(manifest.features.iter().filter(|name| index_of(name).is_none()));
+    let is_known = match manifest.profile.as_str() {
+        LIVE => |name: &str| index_of(name).is_some(),
+        TABLES => |name: &str| cicflowmeter::find(name).is_some_and(|column| column.input),
+        other => return Err(format!("made for profile \"{other}\", this program knows \"{LIVE}\" and \"{TABLES}\"")),
+    };
+    let unknown = list(manifest.features.iter().filter(|name| !is_known(name)));
     if !unknown.is_empty() {
-        return Err(format!("made for other features, unknown here: {unknown}"));
+        return Err(format!("made for other features, unknown here or no inputs: {unknown}"));
     }
-    Ok(manifest.features.iter().filter_map(|name| index_of(name)).collect())
+    Ok(match manifest.profile.as_str() {
+        LIVE => Inputs::Features(manifest.features.iter().filter_map(|name| index_of(name)).collect()),
+        _ => Inputs::Columns(manifest.features.len()),
+    })
 }
 
 /// The class of each column of `probabilities`.

@@ -2,6 +2,7 @@
 
 use super::{Bundle, BundleError, MODEL, Trust, read_manifest, read_model};
 use crate::class;
+use crate::model::Settings;
 use crate::runtime;
 use serde::Serialize;
 use std::fmt;
@@ -38,6 +39,10 @@ pub struct Description {
     pub embedding: bool,
     /// ONNX Runtime's library.
     pub runtime: PathBuf,
+    /// Where the model runs on this machine.
+    pub provider: &'static str,
+    /// Why it does not run where it was meant to.
+    pub provider_fallback: Option<String>,
     /// As noted by its maker.
     pub metrics: serde_json::Value,
     /// As noted by its maker.
@@ -49,7 +54,7 @@ pub struct Description {
 /// # Errors
 /// In one line, the first thing that is wrong.
 pub fn describe(folder: &Path) -> Result<Description, BundleError> {
-    let bundle = Bundle::load(folder)?;
+    let bundle = Bundle::open(folder, &Settings::default())?;
     let (manifest, _) = read_manifest(folder)?;
     let model_bytes = read_model(folder, &manifest)?.len();
     Ok(Description {
@@ -67,6 +72,8 @@ pub fn describe(folder: &Path) -> Result<Description, BundleError> {
         self_test_rows: manifest.self_test.rows.len(),
         embedding: bundle.model.has_embedding(),
         runtime: runtime::find()?,
+        provider: bundle.model.provider().name(),
+        provider_fallback: bundle.model.fallback().map(str::to_owned),
         metrics: manifest.metrics,
         training: manifest.training,
     })
@@ -87,7 +94,11 @@ impl fmt::Display for Description {
         line(f, "anomaly", &format_args!("unusual from {}", self.anomaly_threshold))?;
         line(f, "self-test", &format_args!("{} rows passed", self.self_test_rows))?;
         line(f, "embedding", &if self.embedding { "yes" } else { "no" })?;
-        line(f, "runtime", &self.runtime.display())
+        line(f, "runtime", &self.runtime.display())?;
+        match &self.provider_fallback {
+            None => line(f, "runs on", &self.provider),
+            Some(why) => line(f, "runs on", &format_args!("{}: {why}", self.provider)),
+        }
     }
 }
 

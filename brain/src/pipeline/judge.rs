@@ -4,6 +4,7 @@ use super::decode::{self, Records};
 use super::{Down, LinkId, Work};
 use crate::class;
 use crate::events::Hub;
+use crate::explain::Explainer;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::policy::{Basis, Decision, Policy};
@@ -51,6 +52,7 @@ pub struct Judge {
     basis: Basis,
     metrics: Arc<Metrics>,
     hub: Arc<Hub>,
+    explainer: Option<Explainer>,
     links: HashMap<LinkId, Link>,
     memories: Bounded<String, Memory>,
     rows: Vec<Row>,
@@ -69,12 +71,19 @@ impl Judge {
             basis,
             metrics,
             hub,
+            explainer: None,
             links: HashMap::new(),
             memories: Bounded::new(SENSORS),
             rows: Vec::new(),
             origins: Vec::new(),
             complete: Vec::new(),
         }
+    }
+
+    /// Has its alerts explained.
+    #[must_use]
+    pub fn with_explainer(self, explainer: Option<Explainer>) -> Self {
+        Self { explainer, ..self }
     }
 
     /// Judges until the queue's other end is gone.
@@ -196,19 +205,21 @@ impl Judge {
         let Some(sensor_id) = self.links.get(&link).map(|link| link.sensor_id.clone()) else { return };
         let decisions = self.memory(&sensor_id).policy.judge(&row.meta, scores, at);
         for decision in decisions {
-            let origin = decision.origin;
-            if !self.announce(link, &sensor_id, decision) {
-                self.memory(&sensor_id).policy.withdraw(origin);
+            if !self.announce(link, &sensor_id, &decision) {
+                self.memory(&sensor_id).policy.withdraw(decision.origin);
+            }
+            if let Some(explainer) = &self.explainer {
+                explainer.ask(&sensor_id, &decision, row);
             }
         }
     }
 
     /// Tells sensor and people; false when the sensor could not be told.
-    fn announce(&self, link: LinkId, sensor_id: &str, decision: Decision) -> bool {
+    fn announce(&self, link: LinkId, sensor_id: &str, decision: &Decision) -> bool {
         let labels = [class::label(decision.class), decision.action.label()];
         self.metrics.verdicts.with_label_values(&labels).inc();
         // Before the verdict leaves: its outcome may be back at once, and has to find what it is about.
-        self.hub.decided(sensor_id, &decision);
+        self.hub.decided(sensor_id, decision);
         let verdict = decision.verdict.clone();
         let mut delivered = true;
         if let Some(Err(reason)) = verdict.map(|verdict| self.send(link, brain_message::Of::Verdict(verdict))) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ganglion_brain::bundle::Bundle;
 use ganglion_brain::playbook::Playbook;
 use ganglion_brain::{BrainConfig, BrainError};
 
@@ -116,8 +117,8 @@ fn check(config: &BrainConfig) -> Result {
     if let Some(path) = &config.playbook {
         Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
     }
-    let bundle = ganglion_brain::describe(&config.bundle).map_err(|error| Error::Failed(error.to_string()))?;
-    super::say(&format!("settings, playbook and bundle {} of the brain: good", bundle.id))?;
+    let bundle = Bundle::load_with(&config.bundle, &config.model).map_err(|error| Error::Failed(error.to_string()))?;
+    super::say(&format!("settings, playbook and bundle {} of the brain: good", bundle.manifest.id))?;
     Ok(Code::Ok)
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ganglion_proto::v1::{ActionTaken, Alert, Event, EventsRequest, event};
+use ganglion_proto::v1::{ActionTaken, Alert, Event, EventsRequest, Explanation, event};
 
 use super::say;
 use crate::exit::{Code, Error, Result};
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Action,
     /// Sensors and models coming, going, failing
     Health,
+    /// Why an alert was raised: shares of the features
+    Explanation,
 }
 
 /// `ganglion events`.
@@ -65,8 +67,9 @@ pub(crate) async fn run(args: Events) -> Result {
     Ok(Code::Ok)
 }
 
-fn line(time: &str, kind: &str, target: &str, class: &str, confidence: &str, what: &str) -> String {
-    format!("{time:<12}  {kind:<7}  {target:<18}  {class:<12}  {confidence:>5}  {what}")
+/// A line of the table.
+pub(crate) fn line(time: &str, kind: &str, target: &str, class: &str, confidence: &str, what: &str) -> String {
+    format!("{time:<12}  {kind:<11}  {target:<18}  {class:<12}  {confidence:>5}  {what}")
 }
 
 fn show(event: &Event) -> String {
@@ -82,6 +85,9 @@ fn show(event: &Event) -> String {
             let detail = if health.detail.is_empty() { what } else { format!("{what}, {}", health.detail) };
             line(time, kind, &event.sensor_id, "-", "-", &detail)
         }
+        Some(event::Of::Explanation(of)) => {
+            line(time, kind, &show_target(of.target.as_ref()), labels::class(of.class), "-", &shares(of))
+        }
         Some(event::Of::Missed(count)) => {
             line(time, kind, "-", "-", "-", &format!("{count} events lost: this reader was too slow"))
         }
@@ -93,6 +99,13 @@ fn show_alert(time: &str, kind: &str, alert: &Alert) -> String {
     let confidence = format!("{:.0} %", alert.confidence * 100.0);
     let target = show_target(alert.target.as_ref());
     line(time, kind, &target, labels::class(alert.class), &confidence, &alert.reason)
+}
+
+/// `source_ports 31 +0.412, rst_share 0.98 +0.201, rest −0.010: 0.052 on average, 0.973 here`.
+pub(crate) fn shares(of: &Explanation) -> String {
+    let top = of.top.iter().map(|one| format!("{} {} {:+.3}", one.feature, one.value, one.contribution));
+    let parts: Vec<_> = top.chain([format!("rest {:+.3}", of.rest)]).collect();
+    format!("{}: {:.3} on average, {:.3} here", parts.join(", "), of.base, of.value)
 }
 
 fn show_action(time: &str, kind: &str, action: &ActionTaken) -> String {
@@ -114,7 +127,16 @@ mod tests {
     fn an_alert_is_one_aligned_line() {
         let alert = Alert { class: 4, confidence: 0.973, reason: "128 ports in 10 s".into(), ..Alert::default() };
         let event = Event { time_us: 1_700_000_000_123_456, of: Some(event::Of::Alert(alert)), ..Event::default() };
-        assert_eq!(show(&event), "22:13:20.123  alert    -                   PortScan       97 %  128 ports in 10 s");
+        assert_eq!(show(&event), "22:13:20.123  alert        -                   PortScan       97 %  128 ports in 10 s");
+    }
+
+    #[test]
+    fn an_explanation_adds_up_in_words() {
+        use ganglion_proto::v1::Contribution;
+        let share = |feature: &str, value, contribution| Contribution { feature: feature.into(), value, contribution };
+        let top = vec![share("source_ports", 31.0, 0.412), share("rst_share", 0.5, -0.1)];
+        let of = Explanation { top, rest: 0.01, base: 0.052, value: 0.374, ..Explanation::default() };
+        assert_eq!(shares(&of), "source_ports 31 +0.412, rst_share 0.5 -0.100, rest +0.010: 0.052 on average, 0.374 here");
     }
 
     #[test]

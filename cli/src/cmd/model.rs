@@ -1,38 +1,33 @@
-//! `ganglion model show`: what a bundle is, after every check that the brain makes.
+//! `ganglion model`: what bundles are, how good and how fast.
 
-use std::path::PathBuf;
+mod bench;
+mod eval;
+mod rows;
+mod show;
 
 use clap::Subcommand;
 
-use super::{say, say_json};
-use crate::exit::{Code, Error, Result};
-use crate::outline::outline;
+use crate::exit::Result;
 
 /// `ganglion model`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check a bundle as the brain does, and show what it is
-    #[command(after_help = "Example:\n  ganglion model show /usr/local/lib/ganglion/models/live")]
-    Show {
-        /// Folder with model.onnx and manifest.json
-        bundle: PathBuf,
-        /// Answer as JSON, with all that the bundle's maker noted
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::Show),
+    /// Score labelled rows of a file as live flows are scored: F1, ROC areas, confusion
+    #[command(after_help = eval::EXAMPLES)]
+    Eval(eval::Eval),
+    /// Measure how fast a bundle scores on this machine
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Bench),
 }
 
 /// Runs the command.
 pub(crate) fn run(command: Command) -> Result {
-    let Command::Show { bundle, json } = command;
-    let description = ganglion_brain::describe(&bundle).map_err(|error| Error::Failed(error.to_string()))?;
-    if json {
-        say_json(&serde_json::to_value(&description).map_err(anyhow::Error::from)?)?;
-    } else {
-        let notes = [("metrics", &description.metrics), ("training", &description.training)];
-        let notes = notes.map(|(title, value)| outline(title, value));
-        let parts = [description.to_string().trim_end().to_owned()].into_iter().chain(notes);
-        say(&parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"))?;
+    match command {
+        Command::Show(args) => show::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
-    Ok(Code::Ok)
 }

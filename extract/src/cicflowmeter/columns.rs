@@ -7,11 +7,10 @@ mod times;
 
 use std::fmt;
 
+use ganglion_features::cicflowmeter::{COUNT, NAMES};
+
 use super::number;
 use super::row::Row;
-
-/// Number of columns.
-const COUNT: usize = 94;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +106,22 @@ const fn table() -> [Column; COUNT] {
         }
         group += 1;
     }
-    // A table that is too short or too long does not compile.
+    // A table that is too short or too long does not compile, nor one with other names than the table of names.
     assert!(next == COUNT);
+    next = 0;
+    while next < COUNT {
+        assert!(same(all[next].name.as_bytes(), NAMES[next].canonical.as_bytes()));
+        next += 1;
+    }
     all
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }
 
 const fn int(name: &'static str, unit: &'static str, formula: &'static str, value: fn(&Row) -> Value) -> Column {
