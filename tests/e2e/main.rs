@@ -19,5 +19,6 @@ mod hooks;
 mod input;
 mod metrics;
 mod observe;
+mod relay;
 mod restart;
 mod run;

@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 
 use crate::lab::draw::Split;
 use crate::lab::range::Range;
+use crate::lab::relay::Relay;
 use crate::lab::scenario::Scenario;
 use crate::setup::{self, Purpose};
 use agents::Agents;
@@ -60,6 +61,9 @@ pub(crate) struct Args {
     /// Count what would be dropped, drop nothing
     #[arg(long)]
     observe: bool,
+    /// Hosts away from the server behind links such as delay=40ms,jitter=5ms,loss=1%, one way
+    #[arg(long)]
+    relay: Option<Relay>,
     #[command(flatten)]
     setup: setup::Ensure,
 }
@@ -71,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     crate::stop::listen()?;
     args.setup.run(Purpose::Run)?;
     let files = agents::Files::build()?;
-    let scenario = Scenario::load("range")?;
+    let scenario = Scenario::load("range")?.behind(args.relay.as_ref());
     let names = chosen(args, &scenario)?;
     let mut range = Range::up(&scenario, args.seed, Split::Test)?;
     let mut agents = Agents::start(&range, files, !args.observe)?;

@@ -3,9 +3,11 @@
 //! Whatever sends packets refuses to run in the machine's own network and towards any address
 //! outside of the range.
 
+mod api;
 mod beacon;
 mod browse;
 mod dns;
+mod flood;
 mod forge;
 mod http;
 mod idle;
@@ -14,10 +16,13 @@ mod pace;
 mod poll;
 mod private;
 mod probes;
+mod relay;
 mod sink;
+mod steady;
 mod typing;
 mod web;
 
+pub(crate) use probes::probed_path;
 pub(crate) use typing::SSH_OPTIONS;
 
 use std::net::IpAddr;
@@ -37,15 +42,19 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Program {
+    Api(api::Args),
     Beacon(beacon::Args),
     Browse(browse::Args),
     Dns(dns::Args),
+    Flood(flood::Args),
     Forge(forge::Args),
     Idle(idle::Args),
     Janitor(janitor::Args),
     Poll(poll::Args),
     Private(private::Args),
+    Relay(relay::Args),
     Sink(sink::Args),
+    Steady(steady::Args),
     Typing(typing::Args),
     Web(web::Args),
 }
@@ -58,13 +67,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
         _ => inside_the_range()?,
     }
     match args.program {
+        Program::Api(args) => api::run(&args),
         Program::Beacon(args) => beacon::run(&args),
         Program::Browse(args) => browse::run(&args),
         Program::Dns(args) => dns::run(&args),
+        Program::Flood(args) => flood::run(&args),
         Program::Forge(args) => forge::run(&args),
         Program::Idle(args) => idle::run(&args),
         Program::Poll(args) => poll::run(&args),
+        Program::Relay(args) => relay::run(&args),
         Program::Sink(args) => sink::run(&args),
+        Program::Steady(args) => steady::run(&args),
         Program::Typing(args) => typing::run(&args),
         Program::Web(args) => web::run(&args),
         Program::Janitor(_) | Program::Private(_) => Ok(()),

@@ -16,6 +16,7 @@ pub(crate) mod host;
 mod network;
 pub(crate) mod range;
 mod record;
+pub(crate) mod relay;
 pub(crate) mod run_dir;
 pub(crate) mod scenario;
 pub(crate) mod sensor;

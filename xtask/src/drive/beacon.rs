@@ -1,13 +1,11 @@
 //! A bot: small callbacks with jitter, now and then a task to fetch, now and then something to report.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use anyhow::Result;
 use rand::Rng;
 
-use super::http::Client;
+use super::http::{Channel, Client, tls};
 use crate::lab::draw::rng;
 
 #[derive(clap::Args)]
@@ -27,16 +25,12 @@ pub(super) struct Args {
     seed: u64,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Channel {
-    Http,
-    Tls,
-}
+const AGENT: &str = "Mozilla/4.0 (compatible)";
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let server = super::address(&args.server)?;
     let mut rng = rng(args.seed, "beacon", 0);
-    let mut client = Client::new(server, 80, "Mozilla/4.0 (compatible)");
+    let mut client = Client::new(server, 80, AGENT);
     for beacon in 0..args.beacons.min(60) {
         let id: u32 = rng.random();
         let path = if beacon % 5 == 2 {
@@ -53,28 +47,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
                 };
                 client.close();
             }
-            Channel::Tls => tls(&format!("https://{}{path}", bracketed(server)), report.as_deref())?,
+            Channel::Tls => tls(server, &path, report.as_deref(), AGENT)?,
         }
         let jitter = i64::try_from(args.period_ms * args.jitter_percent.min(100) / 100)?;
         let period = i64::try_from(args.period_ms)? + rng.random_range(-jitter..=jitter);
         std::thread::sleep(Duration::from_millis(u64::try_from(period.clamp(50, 10_000))?));
-    }
-    Ok(())
-}
-
-fn bracketed(address: std::net::IpAddr) -> String {
-    std::net::SocketAddr::new(address, 443).to_string()
-}
-
-fn tls(url: &str, report: Option<&str>) -> Result<()> {
-    let mut curl = Command::new("curl");
-    curl.args(["-ksS", "--max-time", "5", "-o", "/dev/null", "-A", "Mozilla/4.0 (compatible)"]);
-    if let Some(report) = report {
-        curl.args(["-d", report]);
-    }
-    let status = curl.arg(url).stdin(Stdio::null()).status().context("starting curl")?;
-    if !status.success() {
-        bail!("curl ended with {status}");
     }
     Ok(())
 }

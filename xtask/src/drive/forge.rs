@@ -86,7 +86,7 @@ fn packet(args: &Args, target: Ipv4Addr, payload: &[u8], rng: &mut impl Rng) -> 
         Protocol::Syn => (6, syn(ports, rng), 16),
         Protocol::Udp => (17, udp(ports, payload)?, 6),
     };
-    let sum = checksum(source, target, number, &segment)?;
+    let sum = checksum(&pseudo(source, target, number, &segment)?, &segment);
     segment.splice(checksum_at..checksum_at + 2, sum.to_be_bytes());
 
     let total = u16::try_from(20 + segment.len())?;
@@ -101,7 +101,7 @@ fn packet(args: &Args, target: Ipv4Addr, payload: &[u8], rng: &mut impl Rng) -> 
 }
 
 /// A SYN as Linux sends it: MSS, SACK permitted, time stamp, window scale.
-fn syn((from, to): (u16, u16), rng: &mut impl Rng) -> Vec<u8> {
+pub(super) fn syn((from, to): (u16, u16), rng: &mut impl Rng) -> Vec<u8> {
     let mut segment = Vec::with_capacity(40);
     segment.extend_from_slice(&from.to_be_bytes());
     segment.extend_from_slice(&to.to_be_bytes());
@@ -114,7 +114,8 @@ fn syn((from, to): (u16, u16), rng: &mut impl Rng) -> Vec<u8> {
     segment
 }
 
-fn udp((from, to): (u16, u16), payload: &[u8]) -> Result<Vec<u8>> {
+/// A UDP datagram, its checksum still to be made.
+pub(super) fn udp((from, to): (u16, u16), payload: &[u8]) -> Result<Vec<u8>> {
     let mut segment = Vec::with_capacity(8 + payload.len());
     segment.extend_from_slice(&from.to_be_bytes());
     segment.extend_from_slice(&to.to_be_bytes());
@@ -125,14 +126,8 @@ fn udp((from, to): (u16, u16), payload: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The Internet checksum over pseudo header and segment (RFC 1071).
-fn checksum(source: Ipv4Addr, target: Ipv4Addr, number: u8, segment: &[u8]) -> Result<u16> {
-    let mut bytes = Vec::with_capacity(12 + segment.len());
-    bytes.extend_from_slice(&source.octets());
-    bytes.extend_from_slice(&target.octets());
-    bytes.extend_from_slice(&[0, number]);
-    bytes.extend_from_slice(&u16::try_from(segment.len())?.to_be_bytes());
-    bytes.extend_from_slice(segment);
-    let words = bytes.chunks(2).map(|pair| match pair {
+pub(super) fn checksum(pseudo: &[u8], segment: &[u8]) -> u16 {
+    let words = pseudo.chunks(2).chain(segment.chunks(2)).map(|pair| match pair {
         [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
         [high] => u32::from(*high) << 8,
         _ => 0,
@@ -141,7 +136,14 @@ fn checksum(source: Ipv4Addr, target: Ipv4Addr, number: u8, segment: &[u8]) -> R
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    Ok(!u16::try_from(sum)?)
+    // Both halves were added until one was left.
+    !(sum as u16)
+}
+
+/// What IPv4's TCP and UDP sum besides the segment.
+fn pseudo(source: Ipv4Addr, target: Ipv4Addr, number: u8, segment: &[u8]) -> Result<Vec<u8>> {
+    let length = u16::try_from(segment.len())?.to_be_bytes();
+    Ok([&source.octets()[..], &target.octets(), &[0, number], &length].concat())
 }
 
 #[cfg(test)]
@@ -152,9 +154,9 @@ mod tests {
     fn a_packet_with_its_checksum_sums_to_nothing() -> Result<()> {
         let (source, target) = (Ipv4Addr::new(198, 18, 9, 9), Ipv4Addr::new(198, 18, 0, 10));
         let mut segment = syn((1, 80), &mut rng(1, "t", 0));
-        let sum = checksum(source, target, 6, &segment)?;
+        let sum = checksum(&pseudo(source, target, 6, &segment)?, &segment);
         segment.splice(16..18, sum.to_be_bytes());
-        assert_eq!(checksum(source, target, 6, &segment)?, 0);
+        assert_eq!(checksum(&pseudo(source, target, 6, &segment)?, &segment), 0);
         Ok(())
     }
 

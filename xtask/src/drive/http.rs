@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
 /// One connection at a time to one server.
 #[derive(Debug)]
@@ -94,4 +96,26 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> Result<(u16, u64, bool)> {
             _ => {}
         }
     }
+}
+
+/// In the clear or encrypted.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Channel {
+    Http,
+    Tls,
+}
+
+/// One request over a TLS connection of its own, by curl; with a body it is a POST.
+pub(super) fn tls(server: IpAddr, path: &str, body: Option<&str>, agent: &str) -> Result<()> {
+    let mut curl = Command::new("curl");
+    curl.args(["-gksS", "--max-time", "5", "-o", "/dev/null", "-A", agent]);
+    if let Some(body) = body {
+        curl.args(["-d", body]);
+    }
+    curl.arg(format!("https://{}{path}", crate::lab::host::in_url(server)));
+    let status = curl.stdin(Stdio::null()).status().context("starting curl")?;
+    if !status.success() {
+        bail!("curl ended with {status}");
+    }
+    Ok(())
 }

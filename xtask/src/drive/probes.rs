@@ -73,15 +73,18 @@ pub(super) fn request(kind: Kind, number: u64, rng: &mut impl Rng) -> Request {
             let up = pick(&TRAVERSAL, rng).repeat(rng.random_range(3..10));
             Request::Get(format!("/search/?file={up}{}", pick(&FILES, rng)))
         }
-        Kind::Paths => {
-            let directory = if rng.random_ratio(1, 3) { format!("{}/", pick(&PATHS, rng)) } else { String::new() };
-            Request::Get(format!("/{directory}{}{}", pick(&PATHS, rng), pick(&ENDINGS, rng)))
-        }
+        Kind::Paths => Request::Get(format!("/{}", probed_path(rng))),
         Kind::Login => Request::Post(
             "/login".to_owned(),
             format!("user={}&password=guess{}", pick(&USERS, rng), rng.random_range(0..100_000)),
         ),
     }
+}
+
+/// A path that scanners look for, without its first slash.
+pub(crate) fn probed_path(rng: &mut impl Rng) -> String {
+    let directory = if rng.random_ratio(1, 3) { format!("{}/", pick(&PATHS, rng)) } else { String::new() };
+    format!("{directory}{}{}", pick(&PATHS, rng), pick(&ENDINGS, rng))
 }
 
 fn pick<'a>(list: &[&'a str], rng: &mut impl Rng) -> &'a str {

@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 
 use super::draw::Settings;
 use super::events::Direction;
-use super::host::{Host, Role};
+use super::host::{Host, Role, in_url};
 use super::range::Shared;
 use super::scenario::{Attack, Tool};
 
@@ -41,12 +41,16 @@ pub(super) struct Plan {
 pub(super) fn plan(stage: &Stage<'_>) -> Result<Plan> {
     match stage.attack.tool {
         Tool::Nmap => scan::nmap(stage),
+        Tool::Masscan => scan::masscan(stage),
         Tool::Hping3 => flood::hping3(stage),
+        Tool::Flood => flood::own(stage),
         Tool::Forge => flood::forge(stage),
         Tool::HttpFlood => flood::http(stage),
         Tool::Slowhttptest => web::slow(stage),
         Tool::WebProbe => web::probe(stage),
+        Tool::Ffuf => web::ffuf(stage),
         Tool::Hydra => login::hydra(stage),
+        Tool::Medusa => login::medusa(stage),
         Tool::Beacon => inside::beacon(stage),
         Tool::Pivot => inside::pivot(stage),
     }
@@ -62,6 +66,15 @@ impl Stage<'_> {
 
     fn number(&self, name: &str) -> Result<u64> {
         self.settings.number(name)
+    }
+
+    fn family(&self) -> Result<u64> {
+        self.number("family")
+    }
+
+    /// The start of a URL on a host.
+    fn url(&self, scheme: &str, host: &Host) -> Result<String> {
+        Ok(format!("{scheme}://{}", in_url(host.address(self.family()?))))
     }
 
     fn variant(&self) -> &str {

@@ -104,7 +104,8 @@ pub(super) fn once(shared: &Arc<Shared>, scenario: &Scenario, kind: Kind, repeti
     let ranges = scenario.kinds.get(&kind).ok_or_else(|| anyhow!("the scenario does not describe {}", kind.name()))?;
     let mut rng = rng(shared.seed, &kind.name(), repetition);
     let settings = Settings::draw(ranges, shared.split, &mut rng)?;
-    let host = if kind == Kind::Outbound { shared.server()? } else { shared.host(Role::Client)? };
+    let host =
+        if matches!(kind, Kind::Outbound | Kind::Telemetry) { shared.server()? } else { shared.host(Role::Client)? };
     let planned = sessions::plan(shared, host, kind, &settings, rng.random())?;
     let mut group = Group::start(planned.command, Some(&shared.dir.log(&kind.name())))?;
     group.wait(Instant::now() + LONGEST, crate::stop::asked)

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use super::attack::AttackRun;
 use super::draw::Split;
 use super::range::Range;
+use super::relay::Relay;
 use super::scenario::{Kind, Scenario};
 use super::{benign, record, run_dir, train};
 use crate::process::{End, Group};
@@ -77,6 +78,9 @@ struct Where {
     seed: u64,
     #[arg(long, value_enum, default_value = "train")]
     split: Split,
+    /// Hosts away from the server behind links such as delay=40ms,jitter=5ms,loss=1%, one way; ranges are drawn from
+    #[arg(long)]
+    relay: Option<Relay>,
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -106,11 +110,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
             let capture = Capture::start(&range, pcap)?;
             let end = benign::once(range.shared(), range.scenario(), kind, repetition)?;
             capture.stop();
-            println!("{}: {end:?}", kind.name());
+            let log = std::fs::read_to_string(range.dir().log(&kind.name())).unwrap_or_default();
             if end == End::Own(Some(0)) {
+                println!("{}{}: {end:?}", log, kind.name());
                 return Ok(());
             }
-            let log = std::fs::read_to_string(range.dir().log(&kind.name())).unwrap_or_default();
             bail!("the session failed: {}", log.trim())
         }
         LabCommand::Record(args) => record::run(&args),
@@ -119,11 +123,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 impl Where {
+    fn scenario(&self) -> Result<Scenario> {
+        Ok(Scenario::load(&self.scenario)?.behind(self.relay.as_ref()))
+    }
+
     /// The range that is up, or a new one.
     fn range(&self) -> Result<Range> {
         match run_dir::kept() {
+            Some(_) if self.relay.is_some() => bail!("a range is up: `--relay` is for one that is built now"),
             Some(dir) => Range::attach(dir, self.seed, self.split),
-            None => Range::up(&Scenario::load(&self.scenario)?, self.seed, self.split),
+            None => Range::up(&self.scenario()?, self.seed, self.split),
         }
     }
 }
@@ -132,7 +141,7 @@ fn up(place: &Where) -> Result<()> {
     if let Some(dir) = run_dir::kept() {
         bail!("{} is up already; `cargo xtask lab down` takes it down", dir.id);
     }
-    let range = Range::up(&Scenario::load(&place.scenario)?, place.seed, place.split)?;
+    let range = Range::up(&place.scenario()?, place.seed, place.split)?;
     for host in range.hosts() {
         println!("{:<16} {:<10} {:<14} {:<18} {}", host.name, format!("{:?}", host.role), host.v4, host.v6, host.netns);
     }

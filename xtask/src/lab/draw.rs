@@ -152,6 +152,13 @@ impl<'de> Deserialize<'de> for Setting {
     }
 }
 
+impl Setting {
+    /// The same draw for both splits.
+    pub(crate) fn same(draw: Draw) -> Self {
+        Self { train: draw.clone(), test: draw }
+    }
+}
+
 impl TryFrom<RawSetting> for Setting {
     type Error = String;
 
@@ -159,7 +166,7 @@ impl TryFrom<RawSetting> for Setting {
         match (raw.train, raw.test, raw.same) {
             (Some(train), Some(test), None) if train.disjoint(&test) => Ok(Self { train, test }),
             (Some(_), Some(_), None) => Err("training and testing ranges overlap".to_owned()),
-            (None, None, Some(same)) => Ok(Self { train: same.clone(), test: same }),
+            (None, None, Some(same)) => Ok(Self::same(same)),
             _ => Err("a setting has either `train` and `test`, or `same`".to_owned()),
         }
     }

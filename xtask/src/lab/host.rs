@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::draw::Split;
+use super::relay::{Link, Relay};
 use super::scenario::{Place, Scenario};
 
 /// What a host is there for.
@@ -31,6 +33,9 @@ pub(crate) struct Host {
     pub(crate) role: Role,
     pub(crate) v4: Ipv4Addr,
     pub(crate) v6: Ipv6Addr,
+    /// Between it and the switch; nothing there for hosts beside the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<Link>,
     #[serde(skip)]
     pub(crate) netns: String,
 }
@@ -57,6 +62,7 @@ impl Host {
             role,
             v4: Ipv4Addr::new(198, second, third, number + 10),
             v6: Ipv6Addr::new(0x2001, 2, 0, u16::from(second) * 16 + u16::from(third), 0, 0, 0, host),
+            relay: None,
             netns: format!("{run}-{name}"),
         }
     }
@@ -95,6 +101,14 @@ impl Host {
     }
 }
 
+/// An address as URLs and scp have it.
+pub(crate) fn in_url(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
+
 /// The MAC address that goes with an address.
 pub(crate) fn mac(v4: Ipv4Addr) -> String {
     let [a, b, c, d] = v4.octets();
@@ -102,7 +116,21 @@ pub(crate) fn mac(v4: Ipv4Addr) -> String {
 }
 
 /// Every host of a scenario, the server first.
-pub(crate) fn all(run: &str, scenario: &Scenario) -> Vec<Host> {
+pub(crate) fn all(run: &str, scenario: &Scenario, seed: u64, split: Split) -> Result<Vec<Host>> {
+    let mut hosts = names(run, scenario);
+    for host in &mut hosts {
+        let own =
+            scenario.clients.iter().find(|client| client.name == host.name).and_then(|client| client.relay.as_ref());
+        let relay: Option<&Relay> = match host.role {
+            Role::Server | Role::Neighbour => None,
+            Role::Client | Role::Mirror | Role::Attacker | Role::Control => own.or(scenario.relay.as_ref()),
+        };
+        host.relay = relay.map(|relay| relay.link(seed, &host.name, split)).transpose()?;
+    }
+    Ok(hosts)
+}
+
+fn names(run: &str, scenario: &Scenario) -> Vec<Host> {
     let mut hosts = vec![
         Host::new(run, "server", Role::Server, 0),
         Host::new(run, "mirror", Role::Mirror, 0),

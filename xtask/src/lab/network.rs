@@ -14,15 +14,20 @@ use anyhow::{Context, Result, bail};
 use super::host::{GATEWAY_V4, HOST_NETS_V4, Host, NET_V4, Role, mac};
 use crate::process::output;
 
-/// Builds the network of `hosts`. What is left after an error is for the caller to clean up.
-pub(crate) fn build(run: &str, hosts: &[Host]) -> Result<()> {
+/// Makes the switch. What is left after an error is for the caller to clean up.
+pub(crate) fn switch(run: &str) -> Result<()> {
     let switch = format!("{run}-switch");
     output(Command::new("ip").args(["netns", "add", &switch]))?;
     let mut lines = String::new();
     writeln!(lines, "link add sw0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
     writeln!(lines, "link set sw0 address {} up", mac(GATEWAY_V4))?;
     batch(&switch, &lines)?;
-    sysctl(&switch, &["net.ipv4.ip_forward=0", "net.ipv6.conf.all.disable_ipv6=1"])?;
+    sysctl(&switch, &["net.ipv4.ip_forward=0", "net.ipv6.conf.all.disable_ipv6=1"])
+}
+
+/// Connects `hosts` with the switch, by a veth pair or by the relay's devices, which are there already.
+pub(crate) fn connect_all(run: &str, hosts: &[Host]) -> Result<()> {
+    let switch = format!("{run}-switch");
     for (number, host) in hosts.iter().enumerate() {
         crate::stop::check()?;
         connect(&switch, number, host).with_context(|| format!("connecting {}", host.name))?;
@@ -44,7 +49,10 @@ fn connect(switch: &str, number: usize, host: &Host) -> Result<()> {
         ],
     )?;
     let mut lines = String::new();
-    writeln!(lines, "link add port{number} type veth peer name {interface} netns {netns}")?;
+    match host.relay {
+        None => writeln!(lines, "link add port{number} type veth peer name {interface} netns {netns}")?,
+        Some(_) => writeln!(lines, "link set far{number} netns {netns} name {interface}")?,
+    }
     writeln!(lines, "link set port{number} master sw0 up")?;
     batch(switch, &lines)?;
 

@@ -11,6 +11,7 @@ use super::benign::{Benign, BenignTally};
 use super::draw::Split;
 use super::events::{Event, EventLog};
 use super::host::{self, HOST_NETS_V4, Host, NET_V4, Role};
+use super::relay::{self, Counts};
 use super::run_dir::RunDir;
 use super::scenario::Scenario;
 use super::{network, services};
@@ -52,6 +53,7 @@ pub(crate) struct Range {
     shared: Arc<Shared>,
     scenario: Scenario,
     services: Vec<Group>,
+    relay: Option<relay::Running>,
     benign: Option<Benign>,
     /// Cleans up if this process is killed; none for a range that somebody else made.
     janitor: Option<Child>,
@@ -73,14 +75,21 @@ impl Range {
         super::run_dir::clean()?;
         let log = log.map(EventLog::create).transpose()?.unwrap_or_default();
         let dir = RunDir::create(&scenario.name, seed, split)?;
+        let hosts = match host::all(&dir.id, scenario, seed, split) {
+            Ok(hosts) => hosts,
+            Err(error) => {
+                dir.remove()?;
+                return Err(error);
+            }
+        };
         let janitor = dir.janitor();
         // From here on Drop cleans up, whatever fails.
-        let hosts = host::all(&dir.id, scenario);
         let shared = Arc::new(Shared { dir, hosts, seed, split, log });
         let mut range = Self {
             shared,
             scenario: scenario.clone(),
             services: Vec::new(),
+            relay: None,
             benign: None,
             janitor: None,
             next_attacker: 0,
@@ -92,7 +101,9 @@ impl Range {
                 return Err(error);
             }
         };
-        network::build(&range.shared.dir.id, &range.shared.hosts)?;
+        network::switch(&range.shared.dir.id)?;
+        range.relay = relay::start(&range.shared.dir, seed, &range.shared.hosts)?;
+        network::connect_all(&range.shared.dir.id, &range.shared.hosts)?;
         range.services = services::start(&range.shared.dir, &range.shared.hosts)?;
         range.write_header()?;
         Ok(range)
@@ -102,9 +113,9 @@ impl Range {
     pub(crate) fn attach(dir: RunDir, seed: u64, split: Split) -> Result<Self> {
         crate::stop::listen()?;
         let scenario = Scenario::load(&dir.state()?.scenario)?;
-        let hosts = host::all(&dir.id, &scenario);
+        let hosts = host::all(&dir.id, &scenario, seed, split)?;
         let shared = Arc::new(Shared { dir, hosts, seed, split, log: EventLog::default() });
-        Ok(Self { shared, scenario, services: Vec::new(), benign: None, janitor: None, next_attacker: 0 })
+        Ok(Self { shared, scenario, services: Vec::new(), relay: None, benign: None, janitor: None, next_attacker: 0 })
     }
 
     fn write_header(&self) -> Result<()> {
@@ -129,6 +140,7 @@ impl Range {
             janitor.wait()?;
         }
         std::mem::take(&mut self.services).into_iter().for_each(std::mem::forget);
+        std::mem::forget(self.relay.take());
         Ok(self.shared.dir.id.clone())
     }
 
@@ -157,10 +169,21 @@ impl Range {
 
     /// Starts an attack; each repetition has settings of its own, and attackers take turns.
     pub(crate) fn start_attack(&mut self, name: &str, repetition: u64) -> Result<RunningAttack> {
+        self.check()?;
         let attack = self.scenario.attack(name)?;
         let running = RunningAttack::start(&self.shared, attack, repetition, self.next_attacker)?;
         self.next_attacker += running.run().attackers.len();
         Ok(running)
+    }
+
+    /// An error if part of the network is gone.
+    fn check(&mut self) -> Result<()> {
+        self.relay.as_mut().map_or(Ok(()), relay::Running::check)
+    }
+
+    /// What became of frames between hosts and the switch; nothing without a relay.
+    pub(crate) fn relayed(&self) -> Result<Option<Counts>> {
+        self.relay.as_ref().map(relay::Running::counts).transpose()
     }
 
     /// The host that the sensor guards.

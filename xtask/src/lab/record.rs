@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::benign::BenignTally;
 use super::draw::{Split, rng};
 use super::range::Range;
+use super::relay::{Counts, Relay};
 use super::scenario::Scenario;
 use super::sensor::Sensor;
 
@@ -36,6 +37,12 @@ pub(super) struct Args {
     /// Only these attacks
     #[arg(long = "attack")]
     attacks: Vec<String>,
+    /// Benign load alone, for `--minutes`: false alarms are counted on that
+    #[arg(long, conflicts_with = "attacks", requires = "minutes")]
+    no_attacks: bool,
+    /// Hosts away from the server behind links such as delay=40ms,jitter=5ms,loss=1%, one way; ranges are drawn from
+    #[arg(long)]
+    relay: Option<Relay>,
     /// The ganglion binary [default: target/release/ganglion]
     #[arg(long)]
     ganglion: Option<PathBuf>,
@@ -56,12 +63,14 @@ struct Report {
     attacks: u64,
     failed: Vec<String>,
     benign: BenignTally,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<Counts>,
     records_bytes: u64,
     events: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let scenario = Scenario::load(&args.scenario)?;
+    let scenario = Scenario::load(&args.scenario)?.behind(args.relay.as_ref());
     let names = chosen(args, &scenario)?;
     let binary = args.ganglion.clone().unwrap_or_else(default_binary);
     if !args.events_only && !binary.exists() {
@@ -85,11 +94,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
         progress.set_message("writing out live flows");
         sensor.stop()?;
     }
+    let relay = range.relayed()?;
     drop(range);
     progress.set_message("compressing");
     let records_bytes = if args.events_only { 0 } else { compress(&records, args.level)? };
     progress.finish_and_clear();
-    report(args, &Report { seed: args.seed, split: args.split, attacks, failed, benign, records_bytes, events })
+    report(args, &Report { seed: args.seed, split: args.split, attacks, failed, benign, relay, records_bytes, events })
 }
 
 /// Every round runs each attack once, in an order of its own.
@@ -105,6 +115,12 @@ fn rounds(
     let (mut done, mut failed) = (0, Vec::new());
     let mut rng = rng(args.seed, "record", 0);
     wait(range, progress, rng.random_range(3..6))?;
+    while names.is_empty() && !over() {
+        wait(range, progress, 1)?;
+        if let Some(sensor) = sensor.as_deref_mut() {
+            sensor.check()?;
+        }
+    }
     for round in 0.. {
         let mut order = names.to_vec();
         order.shuffle(&mut rng);
@@ -124,7 +140,7 @@ fn rounds(
                 return Ok((done, failed));
             }
         }
-        if end.is_none() {
+        if end.is_none() || over() {
             break;
         }
     }
@@ -140,6 +156,9 @@ fn wait(range: &Range, progress: &ProgressBar, seconds: u64) -> Result<()> {
 fn chosen(args: &Args, scenario: &Scenario) -> Result<Vec<String>> {
     for name in &args.attacks {
         scenario.attack(name)?;
+    }
+    if args.no_attacks {
+        return Ok(Vec::new());
     }
     if args.attacks.is_empty() {
         return Ok(scenario.attacks.iter().map(|attack| attack.name.clone()).collect());
@@ -188,6 +207,12 @@ fn report(args: &Args, report: &Report) -> Result<()> {
         "{} attacks, {} benign sessions ({} failed)",
         report.attacks, report.benign.sessions, report.benign.failed
     );
+    if let Some(Counts { taken, delivered, lost, no_room, refused, waiting }) = report.relay {
+        println!(
+            "relay:   {taken} frames: {delivered} delivered, {lost} lost by chance, {no_room} without room, \
+             {refused} refused, {waiting} under way"
+        );
+    }
     println!("events:  {}", report.events.display());
     if report.records_bytes > 0 {
         println!("records: {} bytes compressed", report.records_bytes);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::checked;
 use super::class::Class;
 use super::draw::Setting;
+use super::relay::Relay;
 
 /// Settings by name.
 pub(crate) type Ranges = BTreeMap<String, Setting>;
@@ -21,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) name: String,
     /// How many hosts only attack.
     pub(crate) attackers: u8,
+    /// What lies between the switch and hosts away from the server; nothing by default.
+    pub(crate) relay: Option<Relay>,
     /// What a session of each kind looks like.
     pub(crate) kinds: BTreeMap<Kind, Ranges>,
     pub(crate) clients: Vec<Client>,
@@ -39,6 +42,9 @@ pub(crate) struct Client {
     pub(crate) does: BTreeMap<Kind, u32>,
     /// Pause between sessions.
     pub(crate) pause_ms: Setting,
+    /// Its own link, in place of the scenario's.
+    #[serde(default)]
+    pub(crate) relay: Option<Relay>,
 }
 
 /// Where a client lives.
@@ -70,6 +76,9 @@ pub(crate) enum Kind {
     Idle,
     Ping,
     Outbound,
+    Monitor,
+    Api,
+    Telemetry,
 }
 
 impl Kind {
@@ -78,17 +87,19 @@ impl Kind {
         match self {
             Self::Browse => &["pages", "think_ms", "family"],
             Self::BrowseTls => &["requests", "rate", "family"],
-            Self::Download | Self::Upload | Self::Outbound => &["size_kb", "channel", "mbit"],
-            Self::Poll => &["rate", "seconds", "connections"],
-            Self::Health => &["rate", "seconds"],
-            Self::Ssh => &["keys", "pause_ms"],
-            Self::Mistype => &["keys"],
-            Self::Scp | Self::Ftp => &["size_kb", "way"],
-            Self::Dns => &["queries", "pause_ms"],
-            Self::Resolve => &["rate", "seconds"],
-            Self::Bulk => &["mbit", "seconds", "way", "protocol"],
-            Self::Idle => &["seconds", "port"],
-            Self::Ping => &["count", "pause_ms", "bytes"],
+            Self::Download | Self::Upload | Self::Outbound => &["size_kb", "channel", "mbit", "family"],
+            Self::Poll => &["rate", "seconds", "connections", "family"],
+            Self::Health => &["rate", "seconds", "family"],
+            Self::Ssh => &["keys", "pause_ms", "family"],
+            Self::Mistype => &["keys", "family"],
+            Self::Scp | Self::Ftp => &["size_kb", "way", "family"],
+            Self::Dns => &["queries", "pause_ms", "family"],
+            Self::Resolve => &["rate", "seconds", "family"],
+            Self::Bulk => &["mbit", "seconds", "way", "protocol", "family"],
+            Self::Idle => &["seconds", "port", "family"],
+            Self::Ping => &["count", "pause_ms", "bytes", "family"],
+            Self::Monitor | Self::Telemetry => &["channel", "requests", "period_ms", "bytes", "family"],
+            Self::Api => &["requests", "pause_ms", "bytes", "family"],
         }
     }
 
@@ -125,6 +136,14 @@ pub(crate) enum Tool {
     HttpFlood,
     Slowhttptest,
     Hydra,
+    /// Passwords, by another hand than hydra.
+    Medusa,
+    /// Ports, by packets of its own TCP.
+    Masscan,
+    /// Paths of web pages, from a list.
+    Ffuf,
+    /// Our generator of packets from one host with its own address, in IPv4 or IPv6.
+    Flood,
     /// Our driver of web attack requests.
     WebProbe,
     /// Our bot.
@@ -139,11 +158,15 @@ impl Tool {
         match self {
             Self::Nmap => &["ports", "rate", "family"],
             Self::Hping3 | Self::Forge => &["rate", "seconds", "bytes", "port"],
-            Self::HttpFlood => &["tool", "hosts", "rate", "connections", "seconds", "path"],
+            Self::Flood => &["rate", "seconds", "bytes", "port", "family"],
+            Self::Masscan => &["ports", "rate"],
+            Self::Ffuf => &["requests", "pause_ms", "threads", "family"],
+            Self::HttpFlood => &["tool", "hosts", "rate", "connections", "seconds", "path", "family"],
             Self::Slowhttptest => &["connections", "rate", "interval_s", "seconds"],
-            Self::Hydra => &["tasks", "attempts"],
-            Self::WebProbe => &["requests", "pause_ms", "keep_alive"],
-            Self::Beacon => &["channel", "beacons", "period_ms", "jitter_percent", "task_kb"],
+            Self::Hydra => &["tasks", "attempts", "family"],
+            Self::Medusa => &["tasks", "attempts"],
+            Self::WebProbe => &["requests", "pause_ms", "keep_alive", "family"],
+            Self::Beacon => &["channel", "beacons", "period_ms", "jitter_percent", "task_kb", "family"],
             Self::Pivot => &["ports", "rate", "upload_kb", "channel"],
         }
     }
@@ -152,13 +175,13 @@ impl Tool {
     pub(crate) const fn variants(self) -> &'static [&'static str] {
         match self {
             Self::Nmap => &["syn", "connect", "udp", "version", "fin", "null", "xmas"],
-            Self::Hping3 => &["syn", "udp", "icmp"],
+            Self::Hping3 | Self::Flood => &["syn", "udp", "icmp"],
             Self::Forge => &["syn", "udp"],
             Self::Slowhttptest => &["headers", "body", "read"],
-            Self::Hydra => &["ssh", "ftp"],
+            Self::Hydra | Self::Medusa => &["ssh", "ftp"],
             Self::WebProbe => &["sqli", "xss", "traversal", "paths", "login"],
             Self::Beacon => &["server", "attacker"],
-            Self::HttpFlood | Self::Pivot => &[],
+            Self::HttpFlood | Self::Masscan | Self::Ffuf | Self::Pivot => &[],
         }
     }
 }
@@ -168,6 +191,8 @@ impl Tool {
 struct RawScenario {
     name: String,
     attackers: u8,
+    #[serde(default)]
+    relay: Option<Relay>,
     kinds: BTreeMap<Kind, Ranges>,
     clients: Vec<Client>,
     attacks: Vec<Attack>,
@@ -207,6 +232,7 @@ impl TryFrom<RawScenario> for Scenario {
         Ok(Self {
             name: raw.name,
             attackers: raw.attackers,
+            relay: raw.relay,
             kinds: raw.kinds,
             clients: raw.clients,
             attacks: raw.attacks,
@@ -284,6 +310,15 @@ impl Scenario {
         serde_yaml_ng::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))
     }
 
+    /// The same with every host behind such links, if there are any.
+    pub(crate) fn behind(mut self, relay: Option<&Relay>) -> Self {
+        if let Some(relay) = relay {
+            self.relay = Some(relay.clone());
+            self.clients.iter_mut().for_each(|client| client.relay = None);
+        }
+        self
+    }
+
     /// The attack of this name.
     pub(crate) fn attack(&self, name: &str) -> Result<&Attack> {
         self.attacks.iter().find(|attack| attack.name == name).ok_or_else(|| {
@@ -322,7 +357,10 @@ mod tests {
         let scenario = shipped()?;
         let ends: [fn(&Setting) -> Option<u64>; 2] = [|rate| rate.train.smallest(), |rate| rate.test.smallest()];
         for smallest in ends {
-            let floods = scenario.attacks.iter().filter(|attack| matches!(attack.tool, Tool::Hping3 | Tool::Forge));
+            let floods = scenario
+                .attacks
+                .iter()
+                .filter(|attack| matches!(attack.tool, Tool::Hping3 | Tool::Forge | Tool::Flood));
             let slowest = floods.filter_map(|attack| smallest(attack.settings.get("rate")?)).min();
             let slowest = slowest.context("no floods")?;
             // A request and its acknowledgement are two packets; a megabit of full segments about 86.

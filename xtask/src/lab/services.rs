@@ -112,7 +112,7 @@ fn ssh(dir: &RunDir, host: &Host) -> Result<Server> {
 fn ftp(dir: &RunDir, host: &Host) -> Result<Server> {
     let config = dir.path.join("etc/vsftpd.conf");
     let text = format!(
-        "listen=YES\nlisten_ipv6=NO\nbackground=NO\nlocal_enable=YES\nwrite_enable=YES\nanonymous_enable=NO\n\
+        "listen=NO\nlisten_ipv6=YES\nbackground=NO\nlocal_enable=YES\nwrite_enable=YES\nanonymous_enable=NO\n\
          chroot_local_user=YES\nallow_writeable_chroot=YES\nsecure_chroot_dir={}\npam_service_name=vsftpd\n\
          seccomp_sandbox=NO\nisolate=NO\nisolate_network=NO\npasv_min_port=30000\npasv_max_port=30200\n\
          xferlog_enable=NO\n",

@@ -1,5 +1,6 @@
 //! From a kind of benign session and its settings to a command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use rand::Rng;
 use super::accounts::{PASSWORD, USER};
 use super::draw::{Settings, rng};
 use super::events::Direction;
-use super::host::{Host, Role};
+use super::host::{Host, Role, in_url};
 use super::range::Shared;
 use super::scenario::Kind;
 use super::services::{BULK_PORTS, DOMAIN};
@@ -26,7 +27,8 @@ pub(super) struct Planned {
 }
 
 pub(super) fn plan(shared: &Shared, host: &Host, kind: Kind, settings: &Settings, seed: u64) -> Result<Planned> {
-    let server = if kind == Kind::Outbound { shared.host(Role::Mirror)? } else { shared.server()? };
+    let outward = matches!(kind, Kind::Outbound | Kind::Telemetry);
+    let server = if outward { shared.host(Role::Mirror)? } else { shared.server()? };
     let plan = Session { shared, host, server, settings, seed };
     let mut files = Vec::new();
     let command = match kind {
@@ -53,8 +55,11 @@ pub(super) fn plan(shared: &Shared, host: &Host, kind: Kind, settings: &Settings
         Kind::Bulk => plan.bulk()?,
         Kind::Idle => plan.drive("idle", &["port", "seconds"])?,
         Kind::Ping => plan.ping()?,
+        Kind::Monitor => plan.steady("get")?,
+        Kind::Telemetry => plan.steady("post")?,
+        Kind::Api => plan.seeded("api", &["requests", "pause_ms", "bytes"])?,
     };
-    let (direction, peer) = if kind == Kind::Outbound { (Direction::Out, server) } else { (Direction::In, host) };
+    let (direction, peer) = if outward { (Direction::Out, server) } else { (Direction::In, host) };
     Ok(Planned { command, direction, peer: peer.clone(), files })
 }
 
@@ -67,9 +72,26 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// The server's address in the family that was drawn.
+    fn address(&self) -> Result<IpAddr> {
+        Ok(self.server.address(self.settings.number("family")?))
+    }
+
+    /// The same, as URLs and scp have it.
+    fn authority(&self) -> Result<String> {
+        Ok(in_url(self.address()?))
+    }
+
+    /// Something that asks or tells at even intervals, a new connection each time.
+    fn steady(&self, method: &str) -> Result<Command> {
+        let mut command = self.seeded("steady", &["requests", "period_ms", "bytes"])?;
+        command.args(["--method", method, "--channel", self.settings.text("channel")?]);
+        Ok(command)
+    }
+
     fn drive(&self, program: &str, settings: &[&str]) -> Result<Command> {
         let mut command = self.host.drive(program)?;
-        command.arg(self.server.v4.to_string());
+        command.arg(self.address()?.to_string());
         for setting in settings {
             command.arg(format!("--{}", setting.replace('_', "-"))).arg(self.settings.number(setting)?.to_string());
         }
@@ -84,7 +106,7 @@ impl Session<'_> {
 
     fn browse(&self) -> Result<Command> {
         let mut command = self.host.drive("browse")?;
-        command.arg(self.server.address(self.settings.number("family")?).to_string());
+        command.arg(self.address()?.to_string());
         command.args(["--pages", &self.settings.number("pages")?.to_string()]);
         command.args(["--think-ms", &self.settings.number("think_ms")?.to_string()]);
         command.args(["--seed", &self.seed.to_string()]);
@@ -95,8 +117,7 @@ impl Session<'_> {
         let mut rng = rng(self.seed, "browse-tls", 0);
         let mut command = self.curl();
         command.args(["--rate", &format!("{}/s", self.settings.number("rate")?)]);
-        let address = self.server.address(self.settings.number("family")?);
-        let base = format!("https://{}", std::net::SocketAddr::new(address, 443));
+        let base = format!("https://{}", self.authority()?);
         for number in 0..self.settings.number("requests")? {
             let path = if number == 0 || rng.random_ratio(1, 4) {
                 format!("page-{}.html", rng.random_range(0..PAGES))
@@ -134,7 +155,7 @@ impl Session<'_> {
         } else {
             command.arg("-H").arg(range);
         }
-        command.arg(format!("{scheme}://{}{LARGE}", self.server.v4));
+        command.arg(format!("{scheme}://{}{LARGE}", self.authority()?));
         Ok(command)
     }
 
@@ -144,7 +165,7 @@ impl Session<'_> {
             return self.seeded("dns", &["queries", "pause_ms"]);
         }
         let mut command = self.host.command("dig");
-        command.args(["+short", "+tries=1", "+time=2", &format!("@{}", self.server.v4)]);
+        command.args(["+short", "+tries=1", "+time=2", &format!("@{}", self.address()?)]);
         for number in 0..self.settings.number("queries")? {
             command.args([format!("h{}.{DOMAIN}", self.seed.wrapping_add(number) % 5000), "A".to_owned()]);
         }
@@ -155,7 +176,7 @@ impl Session<'_> {
         let mut command = self.host.command("ping");
         let pause_s = self.settings.number("pause_ms")? as f64 / 1000.0;
         command.args(["-n", "-q", "-c", &self.settings.number("count")?.to_string(), "-i", &pause_s.to_string()]);
-        command.args(["-s", &self.settings.number("bytes")?.to_string(), &self.server.v4.to_string()]);
+        command.args(["-s", &self.settings.number("bytes")?.to_string(), &self.address()?.to_string()]);
         Ok(command)
     }
 
@@ -163,7 +184,7 @@ impl Session<'_> {
         let (mut command, scheme) = self.transfer()?;
         let file = self.blank(files)?;
         command.arg("--data-binary").arg(format!("@{}", file.display()));
-        command.arg(format!("{scheme}://{}/upload", self.server.v4));
+        command.arg(format!("{scheme}://{}/upload", self.authority()?));
         Ok(command)
     }
 
@@ -188,7 +209,7 @@ impl Session<'_> {
 
     fn scp(&self, files: &mut Vec<PathBuf>) -> Result<Command> {
         let (local, name, up) = self.file(files)?;
-        let remote = format!("{USER}@{}:{name}", self.server.v4);
+        let remote = format!("{USER}@{}:{name}", self.authority()?);
         let mut command = self.host.command("sshpass");
         command.args(["-p", PASSWORD, "scp", "-q"]).args(SSH_OPTIONS);
         if up {
@@ -208,7 +229,7 @@ impl Session<'_> {
         } else {
             command.args(["-o", "/dev/null"])
         };
-        command.arg(format!("ftp://{}/{name}", self.server.v4));
+        command.arg(format!("ftp://{}/{name}", self.authority()?));
         Ok(command)
     }
 
@@ -216,7 +237,7 @@ impl Session<'_> {
         let index = usize::try_from(self.seed % 2)?;
         let port = BULK_PORTS.get(index).copied().unwrap_or(5201);
         let mut command = self.host.command("iperf3");
-        command.args(["-c", &self.server.v4.to_string(), "-p", &port.to_string()]);
+        command.args(["-c", &self.address()?.to_string(), "-p", &port.to_string()]);
         command.args(["-t", &self.settings.number("seconds")?.to_string()]);
         command.args(["-b", &format!("{}M", self.settings.number("mbit")?)]);
         match self.settings.text("way")? {

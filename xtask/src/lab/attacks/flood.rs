@@ -30,6 +30,18 @@ pub(super) fn hping3(stage: &Stage<'_>) -> Result<Plan> {
     Ok(single(attacker, server, 4, command))
 }
 
+/// Our own packets with the attacker's own address, where hping3 knows IPv4 only.
+pub(super) fn own(stage: &Stage<'_>) -> Result<Plan> {
+    let (attacker, server, family) = (stage.attacker(0)?, stage.shared.server()?, stage.family()?);
+    let mut command = attacker.drive("flood")?;
+    command.arg(server.address(family).to_string()).args(["--protocol", stage.variant()]);
+    for setting in ["port", "rate", "seconds", "bytes"] {
+        command.args([format!("--{setting}"), stage.number(setting)?.to_string()]);
+    }
+    command.args(["--seed", &stage.seed.to_string()]);
+    Ok(single(attacker, server, family, command))
+}
+
 pub(super) fn forge(stage: &Stage<'_>) -> Result<Plan> {
     let (attacker, server) = (stage.attacker(0)?, stage.shared.server()?);
     let mut command = attacker.drive("forge")?;
@@ -49,7 +61,8 @@ pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
     let server = stage.shared.server()?;
     let (hosts, seconds) = (stage.number("hosts")?, stage.number("seconds")?);
     let rate = (stage.number("rate")? / hosts.max(1)).max(1);
-    let url = format!("http://{}{}", server.v4, stage.settings.text("path")?);
+    let family = stage.family()?;
+    let url = format!("{}{}", stage.url("http", server)?, stage.settings.text("path")?);
     let attackers = (0..usize::try_from(hosts)?).map(|number| stage.attacker(number)).collect::<Result<Vec<_>>>()?;
     let steps = match stage.settings.text("tool")? {
         "ab" => {
@@ -70,7 +83,11 @@ pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
         "steady" => {
             let steady = attackers.iter().map(|host| -> Result<Command> {
                 let mut command = host.drive("poll")?;
-                command.arg(server.v4.to_string()).args(["--fresh", "--path", stage.settings.text("path")?]);
+                command.arg(server.address(family).to_string()).args([
+                    "--fresh",
+                    "--path",
+                    stage.settings.text("path")?,
+                ]);
                 command.args(["--rate", &rate.to_string(), "--seconds", &seconds.to_string()]);
                 Ok(command)
             });
@@ -80,8 +97,8 @@ pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
     };
     Ok(Plan {
         steps,
-        attackers: attackers.iter().map(|host| host.address(4)).collect(),
-        targets: vec![server.address(4)],
+        attackers: attackers.iter().map(|host| host.address(family)).collect(),
+        targets: vec![server.address(family)],
         direction: Direction::In,
         spoofed: false,
     })

@@ -14,8 +14,9 @@ pub(super) fn beacon(stage: &Stage<'_>) -> Result<Plan> {
     // From inside, the server calls its control host; from outside, a bot uses the server as one.
     let inside = stage.variant() == "server";
     let (from, to) = if inside { (server, stage.shared.host(Role::Control)?) } else { (stage.attacker(0)?, server) };
+    let family = stage.family()?;
     let mut command = from.drive("beacon")?;
-    command.arg(to.v4.to_string()).args(["--channel", stage.settings.text("channel")?]);
+    command.arg(to.address(family).to_string()).args(["--channel", stage.settings.text("channel")?]);
     for (flag, setting) in [
         ("--beacons", "beacons"),
         ("--period-ms", "period_ms"),
@@ -26,7 +27,7 @@ pub(super) fn beacon(stage: &Stage<'_>) -> Result<Plan> {
     }
     command.args(["--seed", &stage.seed.to_string()]);
     let direction = if inside { Direction::Out } else { Direction::In };
-    Ok(Plan { direction, ..single(from, to, 4, command) })
+    Ok(Plan { direction, ..single(from, to, family, command) })
 }
 
 pub(super) fn pivot(stage: &Stage<'_>) -> Result<Plan> {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::super::host::Host;
+use super::super::host::{Host, mac};
 use super::{Plan, Stage, single};
 
 pub(super) fn nmap(stage: &Stage<'_>) -> Result<Plan> {
@@ -24,6 +24,19 @@ pub(super) fn nmap(stage: &Stage<'_>) -> Result<Plan> {
     let limits = Limits { ports: stage.number("ports")?, rate: stage.number("rate")?, seconds: stage.attack.at_most_s };
     let command = command(attacker, flags, &limits, &[server.address(family)]);
     Ok(single(attacker, server, family, command))
+}
+
+/// masscan has a TCP of its own: no options as the kernel's, answers are reset by the kernel behind it.
+pub(super) fn masscan(stage: &Stage<'_>) -> Result<Plan> {
+    let (attacker, server) = (stage.attacker(0)?, stage.shared.server()?);
+    let mut command = attacker.command("masscan");
+    // Where packets go is said here, since it knows neither the bridge nor a gateway.
+    command.args(["--adapter", attacker.interface(), "--adapter-ip", &attacker.v4.to_string()]);
+    command.args(["--adapter-mac", &mac(attacker.v4).replace(':', "-")]);
+    command.args(["--router-mac", &mac(server.v4).replace(':', "-")]);
+    command.args(["-p", &format!("1-{}", stage.number("ports")?), "--rate", &stage.number("rate")?.to_string()]);
+    command.args(["--wait", "0", "--seed", &(stage.seed % 1_000_000).to_string(), &server.v4.to_string()]);
+    Ok(single(attacker, server, 4, command))
 }
 
 /// How far a scan goes.
