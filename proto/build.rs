@@ -1,8 +1,8 @@
 //! Compiles the protocol without protoc.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["proto/ganglion/v1/common.proto", "proto/ganglion/v1/brain.proto", "proto/ganglion/v1/sensor.proto"];
-    for file in files {
+    let files = ["common", "brain", "models", "sensor"].map(|name| format!("proto/ganglion/v1/{name}.proto"));
+    for file in &files {
         println!("cargo::rerun-if-changed={file}");
     }
     let descriptors = protox::compile(files, ["proto"])?;

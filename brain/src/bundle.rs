@@ -2,13 +2,19 @@
 
 mod check;
 mod describe;
+mod keys;
 mod manifest;
 mod pins;
 mod self_test;
+mod signature;
+mod trust;
+pub mod vet;
 
 pub use describe::{Description, describe};
+pub use keys::{KeyError, Keyring, PrivateKey, PublicKey, SYSTEM_KEYS};
 pub use manifest::{Manifest, SelfTest, Thresholds};
-pub use pins::Trust;
+pub use signature::{SIGNATURE, sign};
+pub use trust::{Admission, Trust};
 
 use crate::model::{Inputs, Model, ModelError, Settings};
 use crate::runtime::RuntimeError;
@@ -88,6 +94,35 @@ pub enum BundleError {
         /// In which way.
         why: String,
     },
+    /// A signature that is none, or does not fit.
+    #[error("bundle signature {path}: {why}")]
+    Signature {
+        /// The file.
+        path: PathBuf,
+        /// In which way.
+        why: String,
+    },
+    /// Nobody trusted vouches for it.
+    #[error(
+        "bundle {id} is {why}: sign it (`ganglion model sign`) with a key in {SYSTEM_KEYS}, or set `allow_unsigned`"
+    )]
+    Untrusted {
+        /// The bundle.
+        id: String,
+        /// What is known of it.
+        why: String,
+    },
+    /// Loading it takes more than a bundle may.
+    #[error("bundle in {folder} is refused before it is loaded: {why}")]
+    Vetted {
+        /// The bundle.
+        folder: PathBuf,
+        /// In which way.
+        why: String,
+    },
+    /// A key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// ONNX Runtime can't be used.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -100,15 +135,68 @@ pub struct Bundle {
     pub manifest: Manifest,
     /// SHA-256 of `manifest.json`, in hex.
     pub manifest_digest: String,
-    /// Whether it ships with this program.
+    /// Who vouches for it.
     pub trust: Trust,
     /// Ready to score.
     pub model: Model,
     onnx: Arc<[u8]>,
 }
 
+/// A bundle's files, read and checked against each other; nothing of it ran yet.
+#[derive(Debug)]
+pub struct Files {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// SHA-256 of `manifest.json`, in hex.
+    pub manifest_digest: String,
+    /// Who vouches for it.
+    pub trust: Trust,
+    onnx: Arc<[u8]>,
+}
+
+impl Files {
+    /// Reads the bundle in `folder`, of whatever profile: manifest, signature, digests.
+    ///
+    /// # Errors
+    /// In one line, the first thing that is wrong.
+    pub fn read(folder: &Path, keys: &Keyring) -> Result<Self, BundleError> {
+        let (path, bytes) = manifest_bytes(folder)?;
+        let manifest_digest = sha256(&bytes);
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|why| BundleError::Manifest { path, why })?;
+        check::manifest(&manifest)?;
+        let trust = Trust::of(&manifest_digest, signature::find(folder, &bytes, keys)?);
+        let onnx = read_model(folder, &manifest)?.into();
+        Ok(Self { manifest, manifest_digest, trust, onnx })
+    }
+
+    /// Size of the model, bytes.
+    pub fn model_bytes(&self) -> usize {
+        self.onnx.len()
+    }
+
+    /// That it is for live flows.
+    ///
+    /// # Errors
+    /// When it is for tables alone.
+    pub fn is_live(&self) -> Result<(), BundleError> {
+        check::is_live(&self.manifest)
+    }
+
+    /// Loads the model: the contract, its self-test.
+    ///
+    /// # Errors
+    /// In one line, the first thing that is wrong.
+    pub fn load(self, settings: &Settings) -> Result<Bundle, BundleError> {
+        let Self { manifest, manifest_digest, trust, onnx } = self;
+        let mut model = load(&manifest, &onnx, check::manifest(&manifest)?, settings)?;
+        self_test::run(&manifest, &mut model)?;
+        Ok(Bundle { manifest, manifest_digest, trust, model, onnx })
+    }
+}
+
 impl Bundle {
-    /// Loads the bundle in `folder` for live flows: digests, features, classes, the model's contract, its self-test.
+    /// Loads the bundle in `folder` for live flows, whoever vouches for it: digests, features, classes, the model's
+    /// contract, its self-test. The usual keys are trusted.
     ///
     /// # Errors
     /// In one line, the first thing that is wrong; that it is for tables alone is such a thing.
@@ -121,9 +209,9 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::load`].
     pub fn load_with(folder: &Path, settings: &Settings) -> Result<Self, BundleError> {
-        let (manifest, digest) = read_manifest(folder)?;
-        check::is_live(&manifest)?;
-        Self::checked(folder, manifest, digest, settings)
+        let files = Files::read(folder, &Keyring::load(Path::new(SYSTEM_KEYS))?)?;
+        files.is_live()?;
+        files.load(settings)
     }
 
     /// Loads the bundle in `folder` for files: of whatever profile, with the same checks.
@@ -131,22 +219,7 @@ impl Bundle {
     /// # Errors
     /// In one line, the first thing that is wrong.
     pub fn open(folder: &Path, settings: &Settings) -> Result<Self, BundleError> {
-        let (manifest, digest) = read_manifest(folder)?;
-        Self::checked(folder, manifest, digest, settings)
-    }
-
-    fn checked(
-        folder: &Path,
-        manifest: Manifest,
-        manifest_digest: String,
-        settings: &Settings,
-    ) -> Result<Self, BundleError> {
-        let inputs = check::manifest(&manifest)?;
-        let onnx: Arc<[u8]> = read_model(folder, &manifest)?.into();
-        let mut model = load(&manifest, &onnx, inputs, settings)?;
-        self_test::run(&manifest, &mut model)?;
-        let trust = pins::trust(&manifest_digest);
-        Ok(Self { manifest, manifest_digest, trust, model, onnx })
+        Files::read(folder, &Keyring::load(Path::new(SYSTEM_KEYS))?)?.load(settings)
     }
 
     /// The same model once more, for another thread.
@@ -168,20 +241,24 @@ impl Bundle {
     }
 }
 
+/// The manifest's path and bytes.
+fn manifest_bytes(folder: &Path) -> Result<(PathBuf, Vec<u8>), BundleError> {
+    let path = folder.join(MANIFEST);
+    let bytes = read(&path, MANIFEST_LIMIT)?;
+    Ok((path, bytes))
+}
+
+/// SHA-256 of the manifest in `folder`, in hex.
+pub(crate) fn manifest_digest(folder: &Path) -> Result<String, BundleError> {
+    manifest_bytes(folder).map(|(_, bytes)| sha256(&bytes))
+}
+
 fn load(manifest: &Manifest, onnx: &[u8], inputs: Inputs, settings: &Settings) -> Result<Model, BundleError> {
     let id = manifest.id.clone();
     Model::load(onnx, inputs, check::classes(manifest)?, settings).map_err(|error| match error {
         ModelError::Runtime(error) => BundleError::Runtime(error),
         source => BundleError::Model { id, source },
     })
-}
-
-fn read_manifest(folder: &Path) -> Result<(Manifest, String), BundleError> {
-    let path = folder.join(MANIFEST);
-    let bytes = read(&path, MANIFEST_LIMIT)?;
-    let digest = sha256(&bytes);
-    let manifest = serde_json::from_slice(&bytes).map_err(|why| BundleError::Manifest { path, why })?;
-    Ok((manifest, digest))
 }
 
 fn read_model(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BundleError> {

@@ -1,5 +1,6 @@
 //! The brain's settings.
 
+use crate::bundle::vet::Vetting;
 use crate::model::Settings;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -15,6 +16,21 @@ pub struct BrainConfig {
     pub bundle: PathBuf,
     /// How the model is run: `sessions`, `intra_threads`, `provider` (auto, cpu, cuda, tensorrt).
     pub model: Settings,
+    /// Folders of more bundles that decide together with `bundle`, by soft vote.
+    pub vote: Vec<PathBuf>,
+    /// Folders of bundles that score and never act.
+    pub shadow: Vec<PathBuf>,
+    /// Lets bundles in that neither ship with this program nor are signed by a trusted key.
+    pub allow_unsigned: bool,
+    /// Folder of the public keys (`*.pub`) whose signatures count; the usual one when absent.
+    pub keys: Option<PathBuf>,
+    /// Folder for what outlives the brain: which models are in use. Without it the settings hold after a restart.
+    pub state_dir: Option<PathBuf>,
+    /// Length of the sliding window that drift is watched over, s.
+    pub drift_window_s: u64,
+    /// Tries each bundle in a process of its own first; the command line sets it.
+    #[serde(skip)]
+    pub vetting: Option<Vetting>,
     /// The playbook; the compiled-in default when absent.
     pub playbook: Option<PathBuf>,
     /// Serve Prometheus metrics here.
@@ -43,6 +59,13 @@ impl Default for BrainConfig {
             listen: "/run/ganglion/brain.sock".into(),
             bundle: "/usr/local/lib/ganglion/models/live".into(),
             model: Settings::default(),
+            vote: Vec::new(),
+            shadow: Vec::new(),
+            allow_unsigned: false,
+            keys: None,
+            state_dir: None,
+            drift_window_s: 600,
+            vetting: None,
             playbook: None,
             metrics: None,
             queue_batches: 256,

@@ -2,6 +2,7 @@
 
 use crate::bundle::BundleError;
 use crate::listen::ListenError;
+use crate::models::DeskError;
 use crate::playbook::PlaybookError;
 use crate::runtime::RuntimeError;
 use std::net::SocketAddr;
@@ -15,6 +16,9 @@ pub enum BrainError {
     /// The bundle can't be used.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The models can't be used together.
+    #[error(transparent)]
+    Models(#[from] DeskError),
     /// The playbook can't be used.
     #[error(transparent)]
     Playbook(#[from] PlaybookError),

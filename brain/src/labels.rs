@@ -120,7 +120,8 @@ pub struct LabelMap(HashMap<String, Meaning>);
 
 impl Default for LabelMap {
     fn default() -> Self {
-        let names = class::ALL.into_iter().flat_map(|class| [(class::name(class), class), (class::label(class), class)]);
+        let names =
+            class::ALL.into_iter().flat_map(|class| [(class::name(class), class), (class::label(class), class)]);
         let all = names.chain(BUILT_IN.iter().copied());
         Self(all.map(|(label, class)| (plain(label), Meaning::Class(class))).collect())
     }
@@ -188,7 +189,7 @@ mod tests {
             ("BENIGN", Benign),
             ("DoS Hulk", Dos),
             ("Infiltration - Portscan", PortScan),
-    ("Infiltration - NMAP Portscan", PortScan),
+            ("Infiltration - NMAP Portscan", PortScan),
             ("Portscan", PortScan),
             ("Web Attack \u{fffd} Sql Injection", Web),
             ("Web Attack – XSS", Web),

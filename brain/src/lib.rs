@@ -1,8 +1,8 @@
 //! The brain: records → features → model → evidence → verdict.
 //!
 //! [`run`] serves `ganglion.v1.Brain`. A record's way: [`server`] takes batches from a sensor's stream and
-//! queues them; [`pipeline`], a thread of its own, derives rows, scores them with the [`model`] of a
-//! [`bundle`] and asks the [`policy`], which gathers evidence by the rules of a [`playbook`]; verdicts go
+//! queues them; [`pipeline`], a thread of its own, derives rows, scores them with the [`models`] that decide, each
+//! from a [`bundle`], and asks the [`policy`], which gathers evidence by the rules of a [`playbook`]; verdicts go
 //! back down the stream, alerts and outcomes to the [`events`] readers.
 //!
 //! The brain needs no privileges and touches no BPF map.
@@ -21,6 +21,7 @@ pub mod labels;
 pub mod listen;
 pub mod metrics;
 pub mod model;
+pub mod models;
 pub mod pipeline;
 pub mod playbook;
 pub mod policy;

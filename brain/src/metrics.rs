@@ -3,12 +3,15 @@
 //! At rest: records received = rows + refused + shed + queued.
 
 mod http;
+mod models;
 
 pub use http::serve;
+pub use models::ModelMetrics;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// All metrics; one function each would say no more than the help texts do.
@@ -54,6 +57,8 @@ pub struct Metrics {
     pub explain_time: Histogram,
     /// Whether the model does not run where it was meant to.
     pub provider_fallback: IntGauge,
+    /// Model by model.
+    pub models: ModelMetrics,
     bundle: IntGaugeVec,
 }
 
@@ -79,6 +84,20 @@ impl Maker {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.register(IntGaugeVec::new(Opts::new(full(name), help), labels)?)
+    }
+
+    fn levels(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(Opts::new(full(name), help), labels)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: Vec<f64>,
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.register(HistogramVec::new(HistogramOpts::new(full(name), help).buckets(buckets), labels)?)
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram, prometheus::Error> {
@@ -121,6 +140,7 @@ impl Metrics {
             explanations_shed: m.counters("explanations_shed_total", "Alerts not explained", &["reason"])?,
             explain_time: m.histogram("explain_seconds", "Time per explanation", long)?,
             provider_fallback: m.gauge("provider_fallback", "1: a GPU was asked for, and the model runs on the CPU")?,
+            models: ModelMetrics::new(&m)?,
             bundle: m.gauges("bundle_info", "The bundle in use", &["bundle", "trust", "provider"])?,
             registry: m.0,
         })

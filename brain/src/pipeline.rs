@@ -9,11 +9,12 @@ mod judge;
 pub use judge::{Judge, JudgeSettings};
 
 use crate::metrics::Metrics;
+use crate::models::{Change, Changed};
 use ganglion_flow::Addr;
 use ganglion_proto::v1::{BrainMessage, RecordBatch};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 /// How long a full queue holds a sensor's stream up before the batch is shed.
@@ -48,6 +49,13 @@ pub enum Work {
     Close {
         /// Which.
         link: LinkId,
+    },
+    /// Other models decide from now on.
+    Models {
+        /// Which.
+        change: Change,
+        /// What came of it.
+        done: oneshot::Sender<Changed>,
     },
 }
 

@@ -52,6 +52,17 @@ pub struct Basis {
     pub subjects: usize,
 }
 
+/// How a model's scores are read.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Class of each column of the probabilities.
+    pub classes: Arc<[TrafficClass]>,
+    /// Anomaly scores from here on are unusual.
+    pub anomaly: f32,
+    /// "id version" of the bundle.
+    pub bundle: Arc<str>,
+}
+
 /// What a policy counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyStats {
@@ -101,6 +112,15 @@ impl Policy {
     /// Takes the sensor's addresses anew, after it reconnected.
     pub fn set_own(&mut self, own: impl IntoIterator<Item = Addr>) {
         self.own = own.into_iter().collect();
+    }
+
+    /// Reads the scores to come as those of another model. Evidence stays: it is by class, not by model.
+    pub fn follow(&mut self, head: &Head) {
+        if !Arc::ptr_eq(&self.basis.bundle, &head.bundle) {
+            self.basis.classes = Arc::clone(&head.classes);
+            self.basis.anomaly = head.anomaly;
+            self.basis.bundle = Arc::clone(&head.bundle);
+        }
     }
 
     /// What was counted so far.

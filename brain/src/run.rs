@@ -1,19 +1,20 @@
 //! Everything put together.
 
-use crate::bundle::{Bundle, Trust};
+use crate::bundle::{Admission, BundleError};
 use crate::config::BrainConfig;
 use crate::error::BrainError;
 use crate::events::Hub;
-use crate::explain::{Budget, Explainer, Source};
 use crate::listen::{self, Listener};
 use crate::metrics::{self, Metrics};
+use crate::models::{Desk, DeskError, Loader, Observer, Opening, Panel, Served, Watch};
 use crate::pipeline::{Judge, JudgeSettings, Queue};
 use crate::playbook::Playbook;
-use crate::policy::Basis;
-use crate::server::{Server, Shared, ended};
+use crate::policy::{Basis, Head};
+use crate::server::{ModelServer, Server, Shared, ended};
 use ganglion_features::ContextLimits;
 use ganglion_proto::MAX_MESSAGE_BYTES;
 use ganglion_proto::v1::brain_server::BrainServer;
+use ganglion_proto::v1::models_server::ModelsServer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -34,40 +35,51 @@ pub async fn run(config: BrainConfig, shutdown: impl Future<Output = ()>) -> Res
         Some(path) => Playbook::load(path)?,
         None => Playbook::shipped()?,
     };
-    let bundle = Bundle::load_with(&config.bundle, &config.model)?;
-    announce(&bundle, &playbook);
-    let provider = bundle.model.provider().name();
+    tracing::info!(playbook = playbook.name, rules = playbook.rules.len(), "playbook loaded");
     let metrics = Arc::new(Metrics::new()?);
-    let trust = if bundle.trust == Trust::Pinned { "pinned" } else { "unpinned" };
-    metrics.set_bundle(&bundle.name(), trust, provider);
-    metrics.provider_fallback.set(i64::from(bundle.model.fallback().is_some()));
+    let hub = Arc::new(Hub::new(config.event_backlog, config.event_queue));
+    let (opening, panel, shadows) = open(&config, &metrics, &hub)?;
     let metrics_task = serve_metrics(&config, &metrics).await?;
     let listener = listen::bind(&config.listen).await?;
-    let hub = Arc::new(Hub::new(config.event_backlog, config.event_queue));
     let (queue, works) = Queue::new(config.queue_batches, Arc::clone(&metrics));
     let (end, ending) = watch::channel(false);
-    let name = bundle.name();
-    let explainer = explainer(&bundle, &metrics, &hub)?;
-    let judge = judge(&config, bundle, playbook, &metrics, &hub).with_explainer(explainer);
+    let watch = observe(&config, shadows, &metrics)?;
+    let desk = Desk::new(opening, queue.clone(), watch.clone(), Arc::clone(&metrics), Arc::clone(&hub));
+    let desk = Arc::new(desk);
+    let judge = judge(&config, (panel, watch), playbook, &metrics, &hub);
     let judged = start(judge, works)?;
-    let server = Server(Arc::new(Shared::new(queue, hub, metrics, name, provider, ending)));
+    let server = Server(Arc::new(Shared::new(queue, hub, metrics, Arc::clone(&desk), ending)));
     tracing::info!(listen = config.listen, "brain ready");
-    let result = serve(listener, server, &end, shutdown, judged).await;
+    let result = serve(listener, (server, ModelServer(desk)), &end, shutdown, judged).await;
     if let Some(task) = metrics_task {
         task.abort();
     }
     result
 }
 
-fn announce(bundle: &Bundle, playbook: &Playbook) {
-    let (name, digest) = (bundle.name(), &bundle.manifest_digest);
-    match bundle.trust {
-        Trust::Pinned => tracing::info!(bundle = name, digest, "bundle loaded, pinned"),
-        Trust::Unpinned => {
-            tracing::warn!(bundle = name, digest, "bundle loaded, UNPINNED: it does not ship with this program")
-        }
-    }
-    tracing::info!(playbook = playbook.name, rules = playbook.rules.len(), "playbook loaded");
+/// Loads the models: those of the settings, or those that were in use last.
+fn open(
+    config: &BrainConfig,
+    metrics: &Arc<Metrics>,
+    hub: &Arc<Hub>,
+) -> Result<(Opening, Panel, Vec<Served>), BrainError> {
+    let admission = Admission::with_keys(config.keys.as_deref(), config.allow_unsigned).map_err(BundleError::from)?;
+    let admission = (admission, config.vetting.clone());
+    let loader = Loader::new(admission, config.model, Arc::clone(metrics), Arc::clone(hub));
+    let seat: Vec<_> = std::iter::once(&config.bundle).chain(&config.vote).cloned().collect();
+    Opening::load(loader, &seat, &config.shadow, config.state_dir.as_deref()).map_err(|error| match error {
+        DeskError::Bundle(error) => error.into(),
+        other => other.into(),
+    })
+}
+
+/// Starts the observing thread, which ends when nobody sends to it any more.
+fn observe(config: &BrainConfig, shadows: Vec<Served>, metrics: &Arc<Metrics>) -> Result<Watch, BrainError> {
+    let window = Duration::from_secs(config.drift_window_s.max(1));
+    let (mut observer, watch) = Observer::new(window, Arc::clone(metrics));
+    shadows.into_iter().for_each(|shadow| observer.add(shadow));
+    std::thread::Builder::new().name("observer".into()).spawn(|| observer.run()).map_err(BrainError::Thread)?;
+    Ok(watch)
 }
 
 async fn serve_metrics(config: &BrainConfig, metrics: &Arc<Metrics>) -> Result<Option<JoinHandle<()>>, BrainError> {
@@ -76,30 +88,21 @@ async fn serve_metrics(config: &BrainConfig, metrics: &Arc<Metrics>) -> Result<O
     Ok(Some(tokio::spawn(metrics::serve(listener, Arc::clone(metrics)))))
 }
 
-fn judge(config: &BrainConfig, bundle: Bundle, playbook: Playbook, metrics: &Arc<Metrics>, hub: &Arc<Hub>) -> Judge {
+fn judge(
+    config: &BrainConfig,
+    (panel, watch): (Panel, Watch),
+    playbook: Playbook,
+    metrics: &Arc<Metrics>,
+    hub: &Arc<Hub>,
+) -> Judge {
     let settings = JudgeSettings {
         batch_rows: config.batch_rows.max(1),
         deadline: Duration::from_micros(config.batch_deadline_us),
         context: ContextLimits { actors: config.context_actors, targets: config.context_targets },
     };
-    let basis = Basis {
-        playbook: Arc::new(playbook),
-        classes: bundle.model.classes().into(),
-        anomaly: bundle.manifest.thresholds.anomaly,
-        bundle: bundle.name().into(),
-        subjects: config.subjects,
-    };
-    Judge::new(settings, bundle.model, basis, Arc::clone(metrics), Arc::clone(hub))
-}
-
-/// Has alerts explained where the bundle brings what that takes.
-fn explainer(bundle: &Bundle, metrics: &Arc<Metrics>, hub: &Arc<Hub>) -> Result<Option<Explainer>, BrainError> {
-    let Some(source) = Source::of(bundle, Budget::default())? else {
-        tracing::info!("the bundle has no background rows: alerts are not explained");
-        return Ok(None);
-    };
-    let explainer = Explainer::start(source, Arc::clone(metrics), Arc::clone(hub)).map_err(BrainError::Thread)?;
-    Ok(Some(explainer))
+    let Head { classes, anomaly, bundle } = panel.head().clone();
+    let basis = Basis { playbook: Arc::new(playbook), classes, anomaly, bundle, subjects: config.subjects };
+    Judge::new(settings, (panel, watch), basis, Arc::clone(metrics), Arc::clone(hub))
 }
 
 /// Starts the judging thread; the receiver resolves when it ends.
@@ -119,7 +122,7 @@ fn start(
 
 async fn serve(
     listener: Listener,
-    server: Server,
+    (server, models): (Server, ModelServer),
     end: &watch::Sender<bool>,
     shutdown: impl Future<Output = ()>,
     judged: oneshot::Receiver<()>,
@@ -128,7 +131,7 @@ async fn serve(
     let service = BrainServer::new(server)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let router = Transport::builder().add_service(service);
+    let router = Transport::builder().add_service(service).add_service(ModelsServer::new(models));
     let serving = async {
         match listener {
             Listener::Unix(listener, _file) => {

@@ -1,10 +1,14 @@
 //! `ganglion.v1.Brain` over gRPC.
 
 mod link;
+mod models;
 mod readers;
+
+pub use models::ModelServer;
 
 use crate::events::Hub;
 use crate::metrics::Metrics;
+use crate::models::Desk;
 use crate::pipeline::{LinkId, Queue};
 use ganglion_proto::v1::brain_server::Brain;
 use ganglion_proto::v1::{BrainMessage, BrainStatus, BrainStatusRequest, Event, EventsRequest, SensorMessage};
@@ -21,10 +25,8 @@ pub struct Shared {
     pub(crate) queue: Queue,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
-    /// "id version" of the bundle.
-    pub(crate) bundle: String,
-    /// Where the model runs.
-    pub(crate) provider: &'static str,
+    /// Who decides.
+    pub(crate) desk: Arc<Desk>,
     pub(crate) started: Instant,
     /// True once the brain is asked to end.
     pub(crate) ending: watch::Receiver<bool>,
@@ -38,16 +40,14 @@ impl Shared {
         queue: Queue,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
-        bundle: String,
-        provider: &'static str,
+        desk: Arc<Desk>,
         ending: watch::Receiver<bool>,
     ) -> Self {
         Self {
             queue,
             hub,
             metrics,
-            bundle,
-            provider,
+            desk,
             started: Instant::now(),
             ending,
             links: Mutex::new(BTreeMap::new()),
@@ -89,10 +89,11 @@ impl Brain for Server {
 
     async fn status(&self, _: Request<BrainStatusRequest>) -> Result<Response<BrainStatus>, Status> {
         let shared = &self.0;
+        let deciders = shared.desk.layout().now;
         Ok(Response::new(BrainStatus {
             software_version: env!("CARGO_PKG_VERSION").into(),
-            bundle_id: shared.bundle.clone(),
-            provider: shared.provider.into(),
+            bundle_id: deciders.name(),
+            provider: deciders.provider().into(),
             records: shared.metrics.received.get(),
             records_refused: Metrics::total(&shared.metrics.refused),
             verdicts: Metrics::total(&shared.metrics.verdicts),

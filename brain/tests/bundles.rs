@@ -44,10 +44,10 @@ fn refused(folder: &Path, words: &[&str]) {
 fn the_test_bundle_loads_and_describes_itself() {
     let folder = Path::new(TESTS).join("bundle");
     let loaded = Bundle::load(&folder).unwrap();
-    assert_eq!((loaded.trust, loaded.name().as_str()), (Trust::Unpinned, "test-tiny 1"));
+    assert_eq!((&loaded.trust, loaded.name().as_str()), (&Trust::Unsigned, "test-tiny 1"));
     let text = ganglion_brain::describe(&folder).unwrap().to_string();
     println!("{text}");
-    assert!(text.contains("UNPINNED") && text.contains("4 rows passed") && text.contains("PortScan"));
+    assert!(text.contains("UNSIGNED") && text.contains("4 rows passed") && text.contains("PortScan"));
 }
 
 #[test]

@@ -83,7 +83,7 @@ async fn a_scan_becomes_a_verdict_an_alert_and_an_action() {
         "ganglion_brain_records_received_total 3",
         "ganglion_brain_records_queued 0",
         "ganglion_brain_outcomes_total{outcome=\"enforced\"} 1",
-        "ganglion_brain_bundle_info{bundle=\"test-tiny 1\",provider=\"CPU\",trust=\"unpinned\"} 1",
+        "ganglion_brain_bundle_info{bundle=\"test-tiny 1\",provider=\"CPU\",trust=\"unsigned\"} 1",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

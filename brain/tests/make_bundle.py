@@ -97,4 +97,5 @@ def main() -> None:
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ganglion_proto::MAX_MESSAGE_BYTES;
 use ganglion_proto::v1::brain_client::BrainClient;
+use ganglion_proto::v1::models_client::ModelsClient;
 use ganglion_proto::v1::sensor_client::SensorClient;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -30,6 +31,12 @@ pub(crate) async fn sensor(socket: &Path) -> Result<SensorClient<Channel>> {
 pub(crate) async fn brain(socket: &Path) -> Result<BrainClient<Channel>> {
     let channel = channel(socket, "brain", "ganglion run --interface eth0", "--brain").await?;
     Ok(BrainClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// Connects to the brain, to order models.
+pub(crate) async fn models(socket: &Path) -> Result<ModelsClient<Channel>> {
+    let channel = channel(socket, "brain", "ganglion run --interface eth0", "--brain").await?;
+    Ok(ModelsClient::new(channel))
 }
 
 async fn channel(socket: &Path, who: &str, start: &str, option: &str) -> Result<Channel> {

@@ -186,9 +186,10 @@ pub(crate) fn alert(alert: &Alert) -> Value {
 
 /// Shares of a row's features, largest first.
 pub(crate) fn explanation(of: &Explanation) -> Value {
-    let top = of.top.iter().map(|one| {
-        json!({ "feature": one.feature, "value": one.value, "contribution": one.contribution })
-    });
+    let top = of
+        .top
+        .iter()
+        .map(|one| json!({ "feature": one.feature, "value": one.value, "contribution": one.contribution }));
     json!({
         "verdict_id": of.verdict_id,
         "target": show_target(of.target.as_ref()),

@@ -5,6 +5,7 @@ mod extract;
 mod kernel;
 mod reflex;
 mod report;
+mod swap;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,10 +32,12 @@ enum What {
     Contention(kernel::Args),
     /// From a record in the ring buffer to the verdict in the map, real features and model
     Reflex(reflex::Args),
+    /// Models changing under a steady stream of records: none may be lost
+    Swap(swap::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if !matches!(args.what, What::Extract(_)) && !nix::unistd::geteuid().is_root() {
+    if !matches!(args.what, What::Extract(_) | What::Swap(_)) && !nix::unistd::geteuid().is_root() {
         bail!("this benchmark needs root: it loads kernel programs");
     }
     match &args.what {
@@ -43,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Expiry(args) => kernel::run("expiry", args),
         What::Contention(args) => kernel::run("contention", args),
         What::Reflex(args) => reflex::run(args),
+        What::Swap(args) => swap::run(args),
     }
 }
 

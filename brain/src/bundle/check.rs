@@ -1,6 +1,6 @@
 //! Does the manifest fit this program and itself?
 
-use super::{BundleError, MODEL, Manifest};
+use super::{BundleError, MODEL, Manifest, SIGNATURE};
 use crate::class;
 use crate::model::Inputs;
 use ganglion_features::cicflowmeter;
@@ -31,6 +31,9 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<Inputs, BundleError> {
     }
     if !manifest.thresholds.anomaly.is_finite() {
         return Err(unfit("the anomaly threshold is no finite number".into()));
+    }
+    if manifest.signature.is_some() {
+        return Err(unfit(format!("a signature inside the manifest; it belongs beside it, in {SIGNATURE}")));
     }
     if !manifest.digests.contains_key(MODEL) {
         return Err(unfit(format!("no digest of {MODEL} in the manifest")));

@@ -1,6 +1,6 @@
 //! What `ganglion model show` prints.
 
-use super::{Bundle, BundleError, MODEL, Trust, read_manifest, read_model};
+use super::{BundleError, Files, Keyring, MODEL, SYSTEM_KEYS, Trust};
 use crate::class;
 use crate::model::Settings;
 use crate::runtime;
@@ -25,8 +25,10 @@ pub struct Description {
     pub manifest_digest: String,
     /// Size of the model, bytes.
     pub model_bytes: usize,
-    /// Whether it ships with this program.
+    /// Who vouches for it: "pinned", "signed", "foreign" or "unsigned".
     pub trust: Trust,
+    /// Id of the key that is said to have signed it.
+    pub signed_by: Option<String>,
     /// Names of the classes, in column order.
     pub classes: Vec<&'static str>,
     /// Names of the inputs.
@@ -49,14 +51,15 @@ pub struct Description {
     pub training: serde_json::Value,
 }
 
-/// Loads the bundle in `folder` with all checks and describes it.
+/// Loads the bundle in `folder` with all checks and describes it; the usual keys are trusted.
 ///
 /// # Errors
 /// In one line, the first thing that is wrong.
 pub fn describe(folder: &Path) -> Result<Description, BundleError> {
-    let bundle = Bundle::open(folder, &Settings::default())?;
-    let (manifest, _) = read_manifest(folder)?;
-    let model_bytes = read_model(folder, &manifest)?.len();
+    let files = Files::read(folder, &Keyring::load(Path::new(SYSTEM_KEYS))?)?;
+    let model_bytes = files.model_bytes();
+    let bundle = files.load(&Settings::default())?;
+    let manifest = bundle.manifest;
     Ok(Description {
         folder: folder.to_owned(),
         id: manifest.id,
@@ -65,6 +68,7 @@ pub fn describe(folder: &Path) -> Result<Description, BundleError> {
         profile: manifest.profile,
         manifest_digest: bundle.manifest_digest,
         model_bytes,
+        signed_by: bundle.trust.key().map(str::to_owned),
         trust: bundle.trust,
         classes: bundle.model.classes().iter().map(|class| class::name(*class)).collect(),
         features: manifest.features,

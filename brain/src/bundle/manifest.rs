@@ -39,7 +39,7 @@ pub struct Manifest {
     pub training: serde_json::Value,
     /// SHA-256 in hex by file name; `model.onnx` at least.
     pub digests: BTreeMap<String, String>,
-    /// Signature over the manifest; not used yet.
+    /// Always null: a signature stands beside the manifest, in `manifest.sig`.
     #[serde(default)]
     pub signature: Option<serde_json::Value>,
 }

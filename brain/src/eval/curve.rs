@@ -66,7 +66,15 @@ mod tests {
     fn by_pairs(rows: &[(f32, bool)]) -> Option<f64> {
         let of = |wanted: bool| rows.iter().filter(move |(_, positive)| *positive == wanted).map(|(score, _)| *score);
         let pairs: Vec<_> = of(true).flat_map(|yes| of(false).map(move |no| (yes, no))).collect();
-        let won = pairs.iter().map(|(yes, no)| if yes > no { 1.0 } else if yes == no { 0.5 } else { 0.0 });
+        let won = pairs.iter().map(|(yes, no)| {
+            if yes > no {
+                1.0
+            } else if yes == no {
+                0.5
+            } else {
+                0.0
+            }
+        });
         (!pairs.is_empty()).then(|| won.sum::<f64>() / pairs.len() as f64)
     }
 

@@ -68,7 +68,8 @@ pub(super) fn of(evaluation: &Evaluation) -> Report {
     };
     let reports: Vec<_> = occurs.iter().map(|class| (class::name(class::ALL[*class]), one(*class))).collect();
     let mean_f1 = |least: u64| {
-        let f1: Vec<_> = reports.iter().filter(|(_, report)| report.rows >= least).map(|(_, report)| report.f1).collect();
+        let f1: Vec<_> =
+            reports.iter().filter(|(_, report)| report.rows >= least).map(|(_, report)| report.f1).collect();
         (!f1.is_empty()).then(|| f1.iter().sum::<f64>() / f1.len() as f64)
     };
     Report {

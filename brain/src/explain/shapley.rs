@@ -207,7 +207,8 @@ mod tests {
         let factorial = |k: usize| (1..=k).map(|i| i as f64).product::<f64>();
         let with = |set: usize| {
             let mix = |other: &Vec<f32>| (0..n).map(|j| if set >> j & 1 == 1 { row[j] } else { other[j] }).collect();
-            background.iter().map(|other| f(&Vec::from_iter::<Vec<f32>>(mix(other)))).sum::<f64>() / background.len() as f64
+            background.iter().map(|other| f(&Vec::from_iter::<Vec<f32>>(mix(other)))).sum::<f64>()
+                / background.len() as f64
         };
         let share = |j: usize| {
             let without = (0..1 << n).filter(|set| set >> j & 1 == 0);
@@ -222,7 +223,8 @@ mod tests {
 
     fn odd(values: &[f32]) -> f64 {
         let v: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
-        (v[0] * v[1]).tanh() + (v[2] - v[3]).max(0.0) * v[0] + 0.3 * v[4] - f64::from(u8::from(v[1] > 0.5 && v[4] > 0.5))
+        (v[0] * v[1]).tanh() + (v[2] - v[3]).max(0.0) * v[0] + 0.3 * v[4]
+            - f64::from(u8::from(v[1] > 0.5 && v[4] > 0.5))
     }
 
     fn background() -> Vec<Vec<f32>> {

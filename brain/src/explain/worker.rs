@@ -116,11 +116,7 @@ impl Thread {
         }
         self.metrics.explanations.inc();
         self.metrics.explain_time.observe(f64::from(found.duration_us) / 1e6);
-        let about = Explanation {
-            verdict_id: question.verdict_id.clone(),
-            target: question.target.clone(),
-            ..found
-        };
+        let about = Explanation { verdict_id: question.verdict_id.clone(), target: question.target.clone(), ..found };
         self.hub.publish(&question.sensor_id, Of::Explanation(about));
         Ok(())
     }

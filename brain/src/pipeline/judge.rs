@@ -4,9 +4,8 @@ use super::decode::{self, Records};
 use super::{Down, LinkId, Work};
 use crate::class;
 use crate::events::Hub;
-use crate::explain::Explainer;
 use crate::metrics::Metrics;
-use crate::model::Model;
+use crate::models::{Observation, Outcome, Panel, Ruling, Watch};
 use crate::policy::{Basis, Decision, Policy};
 use ganglion_features::{Bounded, Context, ContextLimits, Row};
 use ganglion_flow::Addr;
@@ -48,11 +47,11 @@ struct Link {
 /// The judging thread's state.
 pub struct Judge {
     settings: JudgeSettings,
-    model: Model,
+    panel: Panel,
+    watch: Watch,
     basis: Basis,
     metrics: Arc<Metrics>,
     hub: Arc<Hub>,
-    explainer: Option<Explainer>,
     links: HashMap<LinkId, Link>,
     memories: Bounded<String, Memory>,
     rows: Vec<Row>,
@@ -64,26 +63,26 @@ pub struct Judge {
 
 impl Judge {
     /// Ready to judge.
-    pub fn new(settings: JudgeSettings, model: Model, basis: Basis, metrics: Arc<Metrics>, hub: Arc<Hub>) -> Self {
+    pub fn new(
+        settings: JudgeSettings,
+        (panel, watch): (Panel, Watch),
+        basis: Basis,
+        metrics: Arc<Metrics>,
+        hub: Arc<Hub>,
+    ) -> Self {
         Self {
             settings,
-            model,
+            panel,
+            watch,
             basis,
             metrics,
             hub,
-            explainer: None,
             links: HashMap::new(),
             memories: Bounded::new(SENSORS),
             rows: Vec::new(),
             origins: Vec::new(),
             complete: Vec::new(),
         }
-    }
-
-    /// Has its alerts explained.
-    #[must_use]
-    pub fn with_explainer(self, explainer: Option<Explainer>) -> Self {
-        Self { explainer, ..self }
     }
 
     /// Judges until the queue's other end is gone.
@@ -108,6 +107,12 @@ impl Judge {
             Work::Close { link } => {
                 self.flush();
                 self.links.remove(&link);
+            }
+            Work::Models { change, done } => {
+                // What came before the change is judged by who decided then.
+                self.flush();
+                // Nobody waiting any more drops what retired here.
+                let _ = done.send(self.panel.change(change));
             }
         }
     }
@@ -169,48 +174,54 @@ impl Judge {
         let rows = std::mem::take(&mut self.rows);
         let origins = std::mem::take(&mut self.origins);
         let began = Instant::now();
-        let scores = self.model.score(&rows);
+        let outcome = self.panel.score(&rows);
         self.metrics.inference.observe(began.elapsed().as_secs_f64());
         self.metrics.batches.inc();
         self.metrics.batch_rows.observe(rows.len() as f64);
-        match scores {
-            Ok(scores) => {
-                for (at, (row, link)) in rows.iter().zip(&origins).enumerate() {
-                    if scores.anomaly(at).is_finite() && scores.probabilities(at).iter().all(|p| p.is_finite()) {
-                        let kind = if row.meta.source.is_some() { "source" } else { "flow" };
-                        self.metrics.rows.with_label_values(&[kind]).inc();
-                        self.judge(*link, row, &scores, at);
-                    } else {
-                        self.metrics.shed.with_label_values(&["nan"]).inc();
-                    }
-                }
+        match outcome {
+            Ok(outcome) => {
+                self.judge_all(&rows, &origins, &outcome);
+                self.watch.look(Observation::of(rows, outcome));
             }
             Err(error) => {
                 tracing::error!(%error, rows = rows.len(), "scoring failed");
                 self.metrics.shed.with_label_values(&["score_failed"]).inc_by(rows.len() as u64);
             }
         }
-        self.reuse(rows, origins);
+        self.reuse(origins);
         self.export();
     }
 
-    fn reuse(&mut self, mut rows: Vec<Row>, mut origins: Vec<LinkId>) {
-        rows.clear();
+    fn judge_all(&mut self, rows: &[Row], origins: &[LinkId], outcome: &Outcome) {
+        for (at, (row, link)) in rows.iter().zip(origins).enumerate() {
+            match outcome.of(at) {
+                Some(ruling) => {
+                    let kind = if row.meta.source.is_some() { "source" } else { "flow" };
+                    self.metrics.rows.with_label_values(&[kind]).inc();
+                    self.judge(*link, row, ruling);
+                }
+                None => self.metrics.shed.with_label_values(&["nan"]).inc(),
+            }
+        }
+    }
+
+    /// The rows went to who looks at them; the next batch gets room of its own.
+    fn reuse(&mut self, mut origins: Vec<LinkId>) {
         origins.clear();
-        self.rows = rows;
+        self.rows = Vec::with_capacity(self.settings.batch_rows);
         self.origins = origins;
     }
 
-    fn judge(&mut self, link: LinkId, row: &Row, scores: &crate::model::Scores, at: usize) {
+    fn judge(&mut self, link: LinkId, row: &Row, ruling: Ruling<'_>) {
         let Some(sensor_id) = self.links.get(&link).map(|link| link.sensor_id.clone()) else { return };
-        let decisions = self.memory(&sensor_id).policy.judge(&row.meta, scores, at);
+        let policy = &mut self.memory(&sensor_id).policy;
+        policy.follow(ruling.head);
+        let decisions = policy.judge(&row.meta, ruling.scores, ruling.at);
         for decision in decisions {
             if !self.announce(link, &sensor_id, &decision) {
                 self.memory(&sensor_id).policy.withdraw(decision.origin);
             }
-            if let Some(explainer) = &self.explainer {
-                explainer.ask(&sensor_id, &decision, row);
-            }
+            self.panel.explain(ruling.by_canary, &sensor_id, &decision, row);
         }
     }
 

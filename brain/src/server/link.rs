@@ -30,7 +30,8 @@ pub(super) async fn open(shared: Arc<Shared>, mut up: Streaming<SensorMessage>) 
     let own = check(&hello)?;
     let link = shared.next_link.fetch_add(1, Ordering::Relaxed);
     let (down, receiver) = mpsc::channel(DOWN_QUEUE);
-    let welcome = Welcome { record_version: record::VERSION.into(), bundle_id: shared.bundle.clone() };
+    let bundle_id = shared.desk.layout().now.name();
+    let welcome = Welcome { record_version: record::VERSION.into(), bundle_id };
     // The channel is new and empty.
     let _ = down.try_send(Ok(BrainMessage { of: Some(brain_message::Of::Welcome(welcome)) }));
     let sensor_id = hello.sensor_id.clone();

@@ -7,6 +7,7 @@ use ganglion_flow::{
     Addr, FlowKey, FlowState, Hook, Reason, RecordHeader, RecordKind, Role, SourceState, Stage, Wire, record,
 };
 use ganglion_proto::v1::brain_client::BrainClient;
+use ganglion_proto::v1::models_client::ModelsClient;
 use ganglion_proto::v1::{BrainMessage, Hello, Mode, RecordBatch, SensorMessage, brain_message, sensor_message};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,24 @@ pub(crate) fn bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundle")
 }
 
+/// A copy of the test bundle as another version, which is another bundle.
+pub(crate) fn version(version: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["model.onnx", "manifest.json"] {
+        std::fs::copy(bundle().join(file), folder.path().join(file)).unwrap();
+    }
+    let path = folder.path().join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["version"] = version.into();
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    folder
+}
+
+/// The folder's name, as orders take it.
+pub(crate) fn name(folder: &Path) -> String {
+    folder.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
 /// A running brain.
 pub(crate) struct Brain {
     folder: TempDir,
@@ -37,7 +56,7 @@ impl Brain {
     pub(crate) async fn start(change: impl FnOnce(&mut BrainConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = folder.path().join("brain.sock").display().to_string();
-        let mut config = BrainConfig { listen, bundle: bundle(), ..BrainConfig::default() };
+        let mut config = BrainConfig { listen, bundle: bundle(), allow_unsigned: true, ..BrainConfig::default() };
         change(&mut config);
         let (end, ended) = oneshot::channel();
         let mut task = tokio::spawn(ganglion_brain::run(config, async {
@@ -59,13 +78,20 @@ impl Brain {
     }
 
     pub(crate) async fn client(&self) -> BrainClient<Channel> {
+        BrainClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn models(&self) -> ModelsClient<Channel> {
+        ModelsClient::new(self.channel().await)
+    }
+
+    async fn channel(&self) -> Channel {
         let path = self.socket();
         let connect = tower::service_fn(move |_| {
             let path = path.clone();
             async move { UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
         });
-        let channel = Endpoint::from_static("http://brain").connect_with_connector(connect).await.unwrap();
-        BrainClient::new(channel)
+        Endpoint::from_static("http://brain").connect_with_connector(connect).await.unwrap()
     }
 
     pub(crate) async fn stop(self) {

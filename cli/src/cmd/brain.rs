@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ganglion_brain::bundle::Bundle;
+use ganglion_brain::bundle::vet::Vetting;
+use ganglion_brain::bundle::{Admission, BundleError, Files};
 use ganglion_brain::playbook::Playbook;
 use ganglion_brain::{BrainConfig, BrainError};
 
@@ -23,6 +24,12 @@ pub(crate) struct Options {
     /// Folder with model.onnx and manifest.json
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
+    /// Let a bundle in that neither ships with this program nor is signed by a key in /etc/ganglion/keys.d
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// Folder for what outlives the brain: which models are in use
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     /// YAML that says which class at which confidence and evidence gets which action
     #[arg(long, value_name = "FILE")]
     playbook: Option<PathBuf>,
@@ -53,6 +60,9 @@ impl Options {
         if let Some(bundle) = &self.bundle {
             config.bundle.clone_from(bundle);
         }
+        config.allow_unsigned |= self.allow_unsigned;
+        config.state_dir = self.state_dir.clone().or(config.state_dir);
+        config.vetting = Some(Vetting::this_program(config.batch_rows.max(1)));
         config.playbook = self.playbook.clone().or(config.playbook);
         config.metrics = self.brain_metrics.or(config.metrics);
         Ok(config)
@@ -117,8 +127,20 @@ fn check(config: &BrainConfig) -> Result {
     if let Some(path) = &config.playbook {
         Playbook::load(path).map_err(|error| Error::Usage(error.to_string()))?;
     }
-    let bundle = Bundle::load_with(&config.bundle, &config.model).map_err(|error| Error::Failed(error.to_string()))?;
-    super::say(&format!("settings, playbook and bundle {} of the brain: good", bundle.manifest.id))?;
+    let failed = |error: BundleError| Error::Failed(error.to_string());
+    let admission = Admission::with_keys(config.keys.as_deref(), config.allow_unsigned);
+    let admission = admission.map_err(|error| Error::Failed(error.to_string()))?;
+    let mut names = Vec::new();
+    for folder in std::iter::once(&config.bundle).chain(&config.vote).chain(&config.shadow) {
+        let files = Files::read(folder, &admission.keys).map_err(failed)?;
+        files.is_live().map_err(failed)?;
+        admission.admit(&files.manifest, &files.trust).map_err(failed)?;
+        if let Some(vetting) = &config.vetting {
+            vetting.check(folder, &files).map_err(failed)?;
+        }
+        names.push(files.load(&config.model).map_err(failed)?.manifest.id);
+    }
+    super::say(&format!("settings, playbook and bundle {} of the brain: good", names.join(", ")))?;
     Ok(Code::Ok)
 }
 

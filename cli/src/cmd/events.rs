@@ -127,7 +127,10 @@ mod tests {
     fn an_alert_is_one_aligned_line() {
         let alert = Alert { class: 4, confidence: 0.973, reason: "128 ports in 10 s".into(), ..Alert::default() };
         let event = Event { time_us: 1_700_000_000_123_456, of: Some(event::Of::Alert(alert)), ..Event::default() };
-        assert_eq!(show(&event), "22:13:20.123  alert        -                   PortScan       97 %  128 ports in 10 s");
+        assert_eq!(
+            show(&event),
+            "22:13:20.123  alert        -                   PortScan       97 %  128 ports in 10 s"
+        );
     }
 
     #[test]
@@ -136,7 +139,10 @@ mod tests {
         let share = |feature: &str, value, contribution| Contribution { feature: feature.into(), value, contribution };
         let top = vec![share("source_ports", 31.0, 0.412), share("rst_share", 0.5, -0.1)];
         let of = Explanation { top, rest: 0.01, base: 0.052, value: 0.374, ..Explanation::default() };
-        assert_eq!(shares(&of), "source_ports 31 +0.412, rst_share 0.5 -0.100, rest +0.010: 0.052 on average, 0.374 here");
+        assert_eq!(
+            shares(&of),
+            "source_ports 31 +0.412, rst_share 0.5 -0.100, rest +0.010: 0.052 on average, 0.374 here"
+        );
     }
 
     #[test]

@@ -200,9 +200,15 @@ fn text(answer: &Answer) -> String {
     let fallback = answer.provider_fallback.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
     let mut lines = vec![
         format!("bundle    {}, on {}{fallback}", answer.bundle, answer.provider),
-        format!("rows      {}, {}", answer.rows, answer.data.as_ref().map_or_else(|| "made up".into(), |data| data.display().to_string())),
+        format!(
+            "rows      {}, {}",
+            answer.rows,
+            answer.data.as_ref().map_or_else(|| "made up".into(), |data| data.display().to_string())
+        ),
     ];
-    lines.extend(answer.derived_per_s.map(|per_s| format!("derive    {} rows/s from records, one thread", whole(per_s))));
+    lines.extend(
+        answer.derived_per_s.map(|per_s| format!("derive    {} rows/s from records, one thread", whole(per_s))),
+    );
     let titles = ["BUNDLE", "SESSIONS", "THREADS EACH", "BATCH", "ROWS/S"];
     let columns = titles.map(|title| (title, if title == "BUNDLE" { Align::Left } else { Align::Right }));
     let rows = answer.speed.iter().map(|speed| {

@@ -208,7 +208,8 @@ fn answer(args: &Eval, bundle: &Bundle, report: &Report, absent: usize, took: Du
 }
 
 fn dropped(report: &Report) -> String {
-    let reasons: Vec<_> = report.dropped.iter().map(|(reason, rows)| format!("{reason} {}", units::grouped(*rows))).collect();
+    let reasons: Vec<_> =
+        report.dropped.iter().map(|(reason, rows)| format!("{reason} {}", units::grouped(*rows))).collect();
     if reasons.is_empty() { String::new() } else { format!("; dropped: {}", reasons.join(", ")) }
 }
 

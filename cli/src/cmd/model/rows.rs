@@ -107,7 +107,9 @@ impl TableRows {
         for (input, place) in self.places.iter().enumerate() {
             let Some(place) = place else { continue };
             each_number(&batch.columns[*place], |row, cell| match cell {
-                Ok(number) => values[row * width + input] = number.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32,
+                Ok(number) => {
+                    values[row * width + input] = number.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+                }
                 Err(reason) => {
                     why[row].get_or_insert(reason);
                 }

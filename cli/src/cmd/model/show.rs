@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::vet::try_elsewhere;
 use crate::cmd::{say, say_json};
 use crate::exit::{Code, Error, Result};
 use crate::outline::outline;
@@ -22,6 +23,7 @@ pub(crate) struct Show {
 
 /// Runs the command.
 pub(super) fn run(args: &Show) -> Result {
+    try_elsewhere(&args.bundle)?;
     let description = ganglion_brain::describe(&args.bundle).map_err(|error| Error::Failed(error.to_string()))?;
     if args.json {
         say_json(&serde_json::to_value(&description).map_err(anyhow::Error::from)?)?;

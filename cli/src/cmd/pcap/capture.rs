@@ -32,14 +32,17 @@ impl Input {
         let name = path.display().to_string();
         let is_standard = path.as_os_str() == STANDARD;
         if !is_standard {
-            let about = std::fs::metadata(path).map_err(|error| Error::Usage(format!("{name}: can't be opened: {error}")))?;
+            let about =
+                std::fs::metadata(path).map_err(|error| Error::Usage(format!("{name}: can't be opened: {error}")))?;
             if about.is_dir() {
                 return Err(Error::Usage(format!("{name}: a folder; name a capture in it")));
             }
         }
-        let opened = if is_standard { Capture::from_reader(std::io::stdin(), "standard input") } else { Capture::open(path) };
+        let opened =
+            if is_standard { Capture::from_reader(std::io::stdin(), "standard input") } else { Capture::open(path) };
         let capture = opened.map_err(|error| Error::Failed(error.to_string()))?;
-        let bytes = std::fs::metadata(path).ok().filter(|about| about.is_file() && !is_standard).map(|about| about.len());
+        let bytes =
+            std::fs::metadata(path).ok().filter(|about| about.is_file() && !is_standard).map(|about| about.len());
         let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(if bytes.is_some() { OF_KNOWN_SIZE } else { OF_UNKNOWN_SIZE }) {
             bar.set_style(style);

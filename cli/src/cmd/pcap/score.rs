@@ -168,7 +168,8 @@ impl Scorer {
             })
             .to_string());
         }
-        let by_class: Vec<_> = by_class.map(|(class, rows)| format!("{} {}", class::name(class), units::grouped(rows))).collect();
+        let by_class: Vec<_> =
+            by_class.map(|(class, rows)| format!("{} {}", class::name(class), units::grouped(rows))).collect();
         let (frames, rows) = (units::grouped(input.frames), units::grouped(self.flows.iter().sum()));
         say(&format!(
             "\n{frames} frames, {rows} rows ({}), {} dropped, {} alerts by {}",
