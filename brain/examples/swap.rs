@@ -19,14 +19,15 @@ use ganglion_flow::{Addr, FlowKey, FlowState, Hook, Reason, Stage, Wire};
 use ganglion_proto::v1::brain_client::BrainClient;
 use ganglion_proto::v1::models_client::ModelsClient;
 use ganglion_proto::v1::{
-    CanaryModelRequest, Hello, Mode, RecordBatch, RollbackModelRequest, SensorMessage, ShadowModelRequest,
-    UseModelRequest, brain_message, sensor_message, shadow_model_request,
+    BrainMessage, CanaryModelRequest, Hello, Mode, RecordBatch, RollbackModelRequest, SensorMessage,
+    ShadowModelRequest, UseModelRequest, brain_message, sensor_message, shadow_model_request,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -184,36 +185,9 @@ async fn send(channel: Channel, args: &Args) -> Result<Sent> {
         ..Hello::default()
     };
     up.send(SensorMessage { of: Some(sensor_message::Of::Hello(hello)) }).await?;
-    let mut down = BrainClient::new(channel).link(ReceiverStream::new(receiver)).await?.into_inner();
-    let (times, mut began_at) = mpsc::unbounded_channel::<(u64, Instant)>();
-    let reading = tokio::spawn(async move {
-        let (mut latency, mut waiting, mut last) = (Vec::new(), BTreeMap::new(), None);
-        loop {
-            let message = tokio::select! {
-                message = down.message() => message?,
-                next = began_at.recv() => match next {
-                    Some((0, _)) | None => { last = Some(()); if waiting.is_empty() { break } else { continue } }
-                    Some((sequence, at)) => { waiting.insert(sequence, at); continue }
-                },
-            };
-            let Some(message) = message else { break };
-            if let Some(brain_message::Of::Judged(judged)) = message.of {
-                while let Ok((sequence, at)) = began_at.try_recv() {
-                    if sequence == 0 {
-                        last = Some(())
-                    } else {
-                        waiting.insert(sequence, at);
-                    }
-                }
-                let rest = waiting.split_off(&(judged.sequence + 1));
-                latency.extend(std::mem::replace(&mut waiting, rest).into_values().map(|at| at.elapsed()));
-                if last.is_some() && waiting.is_empty() {
-                    break;
-                }
-            }
-        }
-        Ok::<_, tonic::Status>(latency)
-    });
+    let down = BrainClient::new(channel).link(ReceiverStream::new(receiver)).await?.into_inner();
+    let (times, sent_at) = mpsc::unbounded_channel();
+    let reading = tokio::spawn(listen(down, sent_at));
     let (begun, mut records, mut sequence) = (Instant::now(), 0, 0);
     let mut tick = tokio::time::interval(TICK);
     while begun.elapsed() < Duration::from_secs(args.seconds) {
@@ -226,14 +200,41 @@ async fn send(channel: Channel, args: &Args) -> Result<Sent> {
         sequence += 1;
         let bytes: Vec<u8> = (records..records + count).flat_map(flow).collect();
         let batch = RecordBatch { sequence, count: count as u32, records: bytes.into(), drained_boot_ns: 0 };
-        let _ = times.send((sequence, Instant::now()));
+        times.send((sequence, Instant::now()))?;
         up.send(SensorMessage { of: Some(sensor_message::Of::Records(batch)) }).await?;
         records += count;
     }
     let took = begun.elapsed();
-    let _ = times.send((0, begun));
+    drop(times);
     let latency = tokio::time::timeout(PATIENCE, reading).await???;
     Ok(Sent { records, took, latency })
+}
+
+/// Times from sending to judgement, until no more is sent and all is judged.
+async fn listen(
+    mut down: Streaming<BrainMessage>,
+    mut sent_at: mpsc::UnboundedReceiver<(u64, Instant)>,
+) -> std::result::Result<Vec<Duration>, Status> {
+    let (mut latency, mut waiting, mut is_over) = (Vec::new(), BTreeMap::new(), false);
+    while !is_over || !waiting.is_empty() {
+        let message = tokio::select! {
+            // What was sent is known before it is judged.
+            biased;
+            next = sent_at.recv(), if !is_over => {
+                is_over = next.is_none();
+                waiting.extend(next);
+                continue;
+            }
+            message = down.message() => message?,
+        };
+        let Some(message) = message else { break };
+        if let Some(brain_message::Of::Judged(judged)) = message.of {
+            let rest = waiting.split_off(&(judged.sequence + 1));
+            let judged = std::mem::replace(&mut waiting, rest);
+            latency.extend(judged.into_values().map(|at: Instant| at.elapsed()));
+        }
+    }
+    Ok(latency)
 }
 
 /// A flow record with plausible, varied figures, of one of 4 096 sources.

@@ -156,6 +156,26 @@ fn a_running_brain_refuses_what_would_harm_it() {
     assert_eq!(brain.roles(), ["active test-tiny 1"]);
 }
 
+/// Where there is an openssl.
+fn openssl_agrees(folder: &TempDir, bundle: &Path) {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("no openssl here: not compared with it");
+        return;
+    }
+    let text = fs::read(bundle.join("manifest.sig")).unwrap();
+    let signature: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    fs::write(folder.path().join("b64"), signature["value"].as_str().unwrap()).unwrap();
+    let check = format!(
+        "base64 -d b64 > raw && openssl pkeyutl -verify -pubin -inkey key.pub -rawin -in {}/manifest.json -sigfile raw",
+        bundle.display()
+    );
+    let output = Command::new("sh").args(["-c", &check]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    let read =
+        Command::new("openssl").args(["pkey", "-noout", "-in", "key"]).current_dir(folder.path()).output().unwrap();
+    assert!(read.status.success(), "openssl reads the private half: {}", err(&read));
+}
+
 #[test]
 fn keys_are_made_used_and_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,23 +199,7 @@ fn keys_are_made_used_and_asked_for() {
     assert_eq!((said["trust"].as_str(), said["key"].as_str()), (Some("signed"), Some(id.as_str())));
     assert_eq!(verify("/nonexistent").status.code(), Some(6), "signed by a key that is not trusted there");
 
-    // Openssl agrees, where it is.
-    let signature: serde_json::Value =
-        serde_json::from_slice(&fs::read(bundle.path().join("manifest.sig")).unwrap()).unwrap();
-    fs::write(path("b64"), signature["value"].as_str().unwrap()).unwrap();
-    let check = format!(
-        "base64 -d {} > {} && openssl pkeyutl -verify -pubin -inkey {} -rawin -in {}/manifest.json -sigfile {1}",
-        path("b64"),
-        path("raw"),
-        path("key.pub"),
-        text(&bundle)
-    );
-    if Command::new("openssl").arg("version").output().is_ok() {
-        let output = Command::new("sh").args(["-c", &check]).output().unwrap();
-        assert!(output.status.success(), "{}", err(&output));
-    } else {
-        println!("no openssl here: not compared with it");
-    }
+    openssl_agrees(&folder, bundle.path());
 
     fs::set_permissions(path("key"), fs::Permissions::from_mode(0o644)).unwrap();
     let open = ganglion(&["model", "sign", text(&bundle), "--key", &path("key")]);
