@@ -15,7 +15,7 @@ SPELLINGS = ("corrected", "2018", "2017")
 
 def spelled(feature: str, spelling: str) -> str:
     """A column's name in one of the spellings."""
-    others = CIC.features[feature]
+    others = CIC.numbers[feature]
     if spelling == "corrected" or not others:
         return feature
     return others[0] if spelling == "2018" else others[-1]
@@ -31,7 +31,7 @@ def rows(count: int, seed: int = 1) -> dict[str, list[Any]]:
         "Dst Port": rng.choice([22, 80, 443], count).tolist(),
         "Timestamp": [f"2017-07-0{3 + n % 5} 12:00:{n % 60:02}.{n:06}" for n in range(count)],
     }
-    for place, feature in enumerate(CIC.features):
+    for place, feature in enumerate(CIC.numbers):
         table[feature] = (rng.integers(0, 1000, count) + place / 4).tolist()
     table["Protocol"] = rng.choice([6, 17], count).tolist()
     table["Label"] = rng.choice(["BENIGN", "DoS Hulk", "PortScan"], count).tolist()
@@ -40,7 +40,7 @@ def rows(count: int, seed: int = 1) -> dict[str, list[Any]]:
 
 def write(path: Path, table: dict[str, list[Any]], spelling: str = "corrected") -> Path:
     """As Parquet or CSV, by the file's name."""
-    renamed = {spelled(name, spelling) if name in CIC.features else name: values for name, values in table.items()}
+    renamed = {spelled(name, spelling) if name in CIC.numbers else name: values for name, values in table.items()}
     if path.suffix == ".parquet":
         pq.write_table(pa.table(renamed), path)
         return path

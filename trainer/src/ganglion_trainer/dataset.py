@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ganglion_trainer.derived import F32, I64, U8, Bool
 from ganglion_trainer.errors import TrainerError
-from ganglion_trainer.files import field, read_json, sha256, strings, write_json
+from ganglion_trainer.files import field, read_json, sha256, strings, write_arrays, write_json
 
 FORMAT = 2
 ARRAYS = "dataset.npz"
@@ -96,10 +96,10 @@ def write(dataset: Dataset, folder: Path) -> None:
     """Writes arrays and description."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        values = {item.name: getattr(dataset.arrays, item.name) for item in fields(Arrays)}
-        np.savez(folder / ARRAYS, allow_pickle=False, **values)
     except OSError as error:
         raise TrainerError(f"{folder}: {error.strerror}") from error
+    values = {item.name: getattr(dataset.arrays, item.name) for item in fields(Arrays)}
+    write_arrays(folder / ARRAYS, values)
     about = {
         "format": FORMAT,
         "rows": len(dataset.arrays.y),

@@ -2,13 +2,20 @@
 
 import hashlib
 import json
+import mmap
+import zipfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ganglion_trainer.errors import TrainerError
 
 # A JSON file of ours is never larger.
 JSON_LIMIT = 64 << 20
+# Rows written at a time.
+_ROWS = 65_536
 
 
 def sha256(path: Path) -> str:
@@ -43,6 +50,31 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise TrainerError(f"{path}: {error.strerror}") from error
+
+
+def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Writes what `numpy.load` reads, piece by piece: an array may be a map of a file that no memory holds."""
+    layout = np.lib.format
+    try:
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, values in arrays.items():
+                with packed.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    plain = {"descr": layout.dtype_to_descr(values.dtype), "fortran_order": False}
+                    layout.write_array_header_1_0(file, plain | {"shape": values.shape})
+                    for start in range(0, len(values), _ROWS):
+                        file.write(values[start : start + _ROWS].tobytes())
+                        release(values)
+    except OSError as error:
+        raise TrainerError(f"{path}: {error.strerror or error}") from error
+
+
+def release(values: npt.NDArray[Any]) -> None:
+    """Lets go of the memory that a map of a file has taken; its contents stay in the file."""
+    base: Any = values
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None:
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def field(of: dict[str, Any], name: str, kind: type | tuple[type, ...], where: str) -> Any:  # noqa: ANN401

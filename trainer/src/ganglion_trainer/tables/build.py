@@ -13,6 +13,7 @@ from ganglion_trainer import classes, dataset
 from ganglion_trainer.dataset import Arrays, Dataset
 from ganglion_trainer.derived import F32, FLOW, Bool
 from ganglion_trainer.errors import TrainerError
+from ganglion_trainer.files import release
 from ganglion_trainer.progress import say
 from ganglion_trainer.tables import clean, labelmap
 from ganglion_trainer.tables.collect import Collector, Request
@@ -43,7 +44,7 @@ def prepare(request: Request, out: Path) -> Dataset:
         if collector.unknown:
             raise labelmap.complain(collector.unknown, collector.layout().name)
         if not spool.rows:
-            raise TrainerError(f"no rows are left: {_reasons(collector)}")
+            raise TrainerError(f"no rows are left: {_reasons(collector)}; tables without labels take one from --label")
         made = _finish(collector, spool)
         dataset.write(made, out)
         return made
@@ -71,7 +72,7 @@ def _finish(collector: Collector, spool: Spool) -> Dataset:
         x=x,
         y=y[keep].astype(np.uint8),
         kind=np.full(rows, FLOW, dtype=np.uint8),
-        stage=np.zeros(rows, dtype=np.uint8),
+        stage=spool.column("stage")[keep],
         role=np.full(rows, _NO_ROLE, dtype=np.uint8),
         run=run[keep],
         episode=np.full(rows, -1, dtype=np.int32),
@@ -124,6 +125,7 @@ def _range(x: F32) -> tuple[F32, F32]:
     for start in range(0, len(x), _CHUNK):
         part = x[start : start + _CHUNK]
         lowest, highest = np.minimum(lowest, part.min(axis=0)), np.maximum(highest, part.max(axis=0))
+        release(x)
     return lowest, highest
 
 

@@ -63,36 +63,45 @@ def texts(column: pa.Array, where: str) -> tuple[list[str], npt.NDArray[np.int32
 
 
 def numbers(column: pa.Array, where: str, unset: frozenset[str] = frozenset()) -> Numbers:
-    """The column as numbers. A cell that is `unset` counts as 0, an empty one as NaN."""
+    """The column as numbers. A cell that is `unset` counts as 0; an empty one as NaN, unless `unset` names it."""
     column = _plain(column)
     kind = column.type
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return Numbers(values.astype(np.float64), np.zeros(len(values), dtype=bool), "")
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+        if "" in unset:
+            values[np.isnan(values)] = 0.0
+        return Numbers(values, np.zeros(len(values), dtype=bool), "")
     if pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        return numbers(_cast(column, pa.float64(), where), where)
+        return numbers(_cast(column, pa.float64(), where), where, unset)
     if not _is_text(kind):
         raise TrainerError(f"{where} is of type {kind}, numbers are due")
     return _parsed(column, where, unset)
 
 
 def _parsed(column: pa.Array, where: str, unset: frozenset[str]) -> Numbers:
-    plain = column.cast(pa.string()) if pa.types.is_string(column.type) else column
     try:
-        values = plain.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
         return Numbers(values.astype(np.float64), np.zeros(len(values), dtype=bool), "")
     except pa.ArrowException:
         pass  # Some cell needs a closer look.
     distinct, number = texts(column, where)
-    value, bad, example = np.full(len(distinct) + 1, np.nan), np.zeros(len(distinct) + 1, dtype=bool), ""
+    value, bad, example = np.zeros(len(distinct) + 1), np.zeros(len(distinct) + 1, dtype=bool), ""
+    # A cell that is null.
+    value[-1] = 0.0 if "" in unset else np.nan
     for place, cell in enumerate(distinct):
         try:
-            value[place] = 0.0 if cell in unset else float(cell or "nan")
-        except ValueError:
-            bad[place], example = True, example or cell[:40]
+            value[place] = 0.0 if cell in unset else _number(cell)
+        except (ValueError, OverflowError):
+            value[place], bad[place], example = np.nan, True, example or cell[:40]
     return Numbers(value[number], bad[number], example)
+
+
+def _number(cell: str) -> float:
+    if cell.lower().startswith("0x"):
+        return float(int(cell, 16))
+    return float(cell or "nan")
 
 
 def hashes(column: pa.Array, where: str) -> U64:

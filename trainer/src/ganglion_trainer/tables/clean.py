@@ -8,7 +8,6 @@ import numpy as np
 
 from ganglion_trainer.derived import F32, I64, Bool
 from ganglion_trainer.hashing import U64, fold
-from ganglion_trainer.tables.cells import F64
 
 NonFinite = Literal["drop", "zero"]
 # The shortest header of TCP, and of everything else.
@@ -43,14 +42,17 @@ class Tally:
         }
 
 
-def finite(names: list[str], columns: list[F64], unreadable: list[Bool], tally: Tally, how: NonFinite) -> Bool:
-    """Which rows hold numbers alone. NaN and infinities become 0 in place, where that is wished."""
-    good = np.ones(len(columns[0]), dtype=bool)
-    odd = np.zeros(len(columns[0]), dtype=bool)
-    for name, values, bad in zip(names, columns, unreadable, strict=True):
+def finite(names: list[str], x: F32, unreadable: dict[str, Bool], tally: Tally, how: NonFinite) -> Bool:
+    """Which rows hold numbers alone. What is none becomes 0 in place, and the row stays if that is wished."""
+    good = np.ones(len(x), dtype=bool)
+    odd = np.zeros(len(x), dtype=bool)
+    nothing = np.zeros(len(x), dtype=bool)
+    for place, name in enumerate(names):
+        values = x[:, place]
         broken = ~np.isfinite(values)
         if not broken.any():
             continue
+        bad = unreadable.get(name, nothing)
         nan = np.isnan(values) & ~bad
         for counts, mask in ((tally.nan, nan), (tally.infinite, np.isinf(values)), (tally.unreadable, bad)):
             if mask.any():
@@ -66,7 +68,7 @@ def finite(names: list[str], columns: list[F64], unreadable: list[Bool], tally: 
     return good
 
 
-def mend_headers(columns: dict[str, F64], headers: dict[str, str], protocol: str, tally: Tally) -> None:
+def mend_headers(columns: dict[str, F32], headers: dict[str, str], protocol: str, tally: Tally) -> None:
     """Sums of header bytes that wrapped around at 16 bits, in place.
 
     Such a sum is negative. The true one is the least that agrees with it in 16 bits and is enough for the
@@ -82,7 +84,7 @@ def mend_headers(columns: dict[str, F64], headers: dict[str, str], protocol: str
         kind = columns.get(protocol)
         least = np.where(kind[wrapped] == _TCP, _TCP_HEADER, _OTHER_HEADER) if kind is not None else _OTHER_HEADER
         due = np.maximum(np.nan_to_num(packets[wrapped]) * least, 0)
-        values[wrapped] += _WRAP * np.maximum(np.ceil((due - values[wrapped]) / _WRAP), 1)
+        values[wrapped] += np.float32(_WRAP) * np.maximum(np.ceil((due - values[wrapped]) / _WRAP), 1)
         tally.mended_headers[name] += int(wrapped.sum())
 
 

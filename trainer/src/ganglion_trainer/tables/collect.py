@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ganglion_trainer.derived import Bool
+from ganglion_trainer.derived import STAGES, Bool
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.files import sha256
 from ganglion_trainer.hashing import U64, fold
 from ganglion_trainer.progress import say
-from ganglion_trainer.tables import cells, clean, labelmap
+from ganglion_trainer.tables import cells, clean, inputs, labelmap
 from ganglion_trainer.tables.clean import NonFinite, Tally
-from ganglion_trainer.tables.layout import PORT, Layout, Match, match
+from ganglion_trainer.tables.layout import Layout, Match, match
 from ganglion_trainer.tables.source import Source, open_table
 from ganglion_trainer.tables.spool import Spool
 
@@ -24,6 +24,8 @@ I32 = npt.NDArray[np.int32]
 _DAY_US = 86_400_000_000
 # A first batch with more unreadable cells than this share has a column of another type.
 _WRONG_TYPE = 0.5
+# What stands in a column of labels where there is none.
+_NO_LABEL = frozenset(("", "-", "(empty)"))
 _SAY_ROWS = 1_000_000
 
 
@@ -87,8 +89,7 @@ class Collector:
 
     def features(self) -> list[str]:
         """The inputs, in order."""
-        names = list(self.match.features) if self.match is not None else []
-        return [*names, PORT] if self.request.with_ports else names
+        return inputs.names(self.match, self.request.with_ports) if self.match is not None else []
 
     def file(self, path: Path, split: str) -> None:
         """Reads one file."""
@@ -111,7 +112,7 @@ class Collector:
         if len(self.runs) == first:
             self._run(path, split, None)
         about = {"name": path.name, "split": split, "layout": found.layout.name, **tally.as_json()}
-        about |= {"columns_missing": found.missing_optional, "columns_left": found.ignored, "sha256": sha256(path)}
+        about |= {"columns_missing": found.missing, "columns_left": found.left, "sha256": sha256(path)}
         self.files.append(about)
         for run in self.runs[first:]:
             run |= {"scenario": found.layout.name, "sha256": {path.name: about["sha256"]}}
@@ -125,8 +126,8 @@ class Collector:
         if self.match is None:
             self.match, self.first = found, source.path
             self.map = labelmap.load(found.layout.name, self.request.label_map)
-        elif found.layout.name != self.match.layout.name or list(found.features) != list(self.match.features):
-            apart = sorted({*found.features} ^ {*self.match.features})
+        elif found.layout.name != self.match.layout.name or list(found.inputs) != list(self.match.inputs):
+            apart = sorted({*found.inputs} ^ {*self.match.inputs})
             raise TrainerError(
                 f"{where}: other columns than {self.first} ({', '.join(apart[:4])}): "
                 "files of different meters do not mix: prepare them apart"
@@ -136,22 +137,26 @@ class Collector:
     def _with_label(self, found: Match, source: Source) -> Match:
         wanted, meta = self.request.label_column, dict(found.meta)
         if self.request.label is not None:
-            meta.pop("label", None)
+            meta = {what: column for what, column in meta.items() if what not in ("label", "fallback")}
         elif wanted is not None:
             if wanted not in source.header:
                 raise TrainerError(f"{source.path}: no column {wanted!r}: there are {', '.join(source.header)}")
             meta["label"] = wanted
-        elif "label" not in meta:
+            meta.pop("fallback", None)
+        elif "label" not in meta and "fallback" not in meta:
+            names = [*found.layout.meta["label"], *found.layout.meta.get("fallback", [])]
             raise TrainerError(
-                f"{source.path}: no column of labels ({', '.join(found.layout.meta['label'])}): name it with "
+                f"{source.path}: no column of labels ({', '.join(names)}): name it with "
                 "--label-column, or give all rows one with --label"
             )
         if self.request.with_ports and "destination_port" not in meta:
             raise TrainerError(f"{source.path}: no column of ports, which --with-ports asks for")
-        inputs = {feature: column for feature, column in found.features.items() if column != meta.get("label")}
-        if len(inputs) != len(found.features):
-            raise TrainerError(f"{source.path}: {meta['label']!r} is an input, not a label")
-        return Match(found.layout, inputs, meta, found.missing_optional, found.ignored)
+        inputs = dict(found.inputs)
+        if found.layout.rest:
+            inputs = {name: column for name, column in inputs.items() if column != wanted}
+        elif wanted in inputs.values():
+            raise TrainerError(f"{source.path}: {wanted!r} is an input, not a label")
+        return Match(found.layout, inputs, meta, found.missing, found.left)
 
     def _run(self, path: Path, split: str, day: int | None) -> int:
         name = path.name if day is None else f"{path.name}, {np.datetime64(day, 'D')}"
@@ -187,17 +192,13 @@ class Collector:
             "host": host,
             "time_us": times,
         }
-        part |= {"features": own, "row": row}
+        part |= {"features": own, "row": row, "stage": self._stages(columns, found, path, batch.num_rows)}
         self.spool.append({name: values[good] for name, values in part.items()})
 
     def _labels(
         self, columns: dict[str, pa.Array], found: Match, path: Path, rows: int, tally: Tally
     ) -> tuple[I32, Bool]:
-        if self.request.label is not None:
-            texts, place = [self.request.label], np.zeros(rows, dtype=np.int32)
-        else:
-            name = found.meta["label"]
-            texts, place = cells.texts(columns[name], f"{path}: column {name!r}")
+        texts, place = self._label_texts(columns, found, path, rows)
         header = [place for place, text in enumerate(texts) if text == found.meta.get("label")]
         counts = np.bincount(place[place >= 0], minlength=len(texts))
         numbers, use = np.zeros(len(texts) + 1, dtype=np.int32), np.zeros(len(texts) + 1, dtype=bool)
@@ -206,9 +207,6 @@ class Collector:
                 continue
             if number in header:
                 tally.dropped["the header again"] += int(counts[number])
-                continue
-            if not text:
-                tally.dropped["no label"] += int(counts[number])
                 continue
             label = self.map.find(text)
             if label is None:
@@ -222,6 +220,21 @@ class Collector:
             tally.dropped["no label"] += missing
         return numbers[place], use[place]
 
+    def _label_texts(self, columns: dict[str, pa.Array], found: Match, path: Path, rows: int) -> tuple[list[str], I32]:
+        """The labels, from the second column where the first says nothing."""
+        if self.request.label is not None:
+            return [self.request.label], np.zeros(rows, dtype=np.int32)
+        texts: list[str] = []
+        place = np.full(rows, -1, dtype=np.int32)
+        for what in ("label", "fallback"):
+            if what in found.meta:
+                name = found.meta[what]
+                own, number = cells.texts(columns[name], f"{path}: column {name!r}")
+                empty = np.array([*(text in _NO_LABEL for text in own), True])[number]
+                place = np.where((place < 0) & ~empty, number + len(texts), place).astype(np.int32)
+                texts += own
+        return texts, place
+
     def _label(self, text: str, label: int) -> int:
         number = self.labels.number(text)
         if number == len(self.label_class):
@@ -231,21 +244,22 @@ class Collector:
     def _inputs(
         self, columns: dict[str, pa.Array], found: Match, path: Path, tally: Tally, labelled: Bool
     ) -> tuple[npt.NDArray[np.float32], Bool]:
-        names, values, unreadable = self.features(), [], []
-        for name in names:
-            column = found.features.get(name) or found.meta["destination_port"]
-            got = cells.numbers(columns[column], f"{path}: column {column!r}")
-            if tally.rows == 0 and labelled.any() and got.unreadable[labelled].mean() > _WRONG_TYPE:
-                raise TrainerError(f"{path}: column {column!r} holds {got.example!r} and the like, numbers are due")
+        names = self.features()
+        x = np.empty((len(labelled), len(names)), dtype=np.float32, order="F")
+        unreadable: dict[str, Bool] = {}
+        for place, (column, own) in enumerate(inputs.read(columns, found, self.request.with_ports, str(path))):
             with np.errstate(over="ignore"):
-                values.append(got.values.astype(np.float32).astype(np.float64))
-            unreadable.append(got.unreadable & labelled)
-        for own in values:
-            own[~labelled] = 0.0
-        good = clean.finite(names, values, unreadable, tally, self.request.nonfinite)
-        by_name = dict(zip(names, values, strict=True))
+                x[:, place] = np.where(labelled, own.values, 0)
+            bad = own.unreadable & labelled
+            if not bad.any():
+                continue
+            unreadable[names[place]] = bad
+            if tally.rows == 0 and bad.sum() > _WRONG_TYPE * labelled.sum():
+                raise TrainerError(f"{path}: column {column!r} holds {own.example!r} and the like, numbers are due")
+        good = clean.finite(names, x, unreadable, tally, self.request.nonfinite)
+        by_name = {name: x[:, place] for place, name in enumerate(names)}
         clean.mend_headers(by_name, found.layout.headers, "Protocol", tally)
-        return np.stack(values, axis=1).astype(np.float32), good
+        return x, good
 
     def _ends(self, columns: dict[str, pa.Array], found: Match, path: Path, own: U64) -> tuple[U64, U64]:
         """Group and opener of each row; a table without addresses groups rows of equal features."""
@@ -260,10 +274,23 @@ class Collector:
         nothing = np.zeros(len(own), dtype=np.uint64)
         ends = [fold([known[side], known.get(f"{side}_port", nothing)]) for side in ("source", "destination")]
         parts = [np.minimum(*ends), np.maximum(*ends)]
-        if "Protocol" in found.features:
-            column = found.features["Protocol"]
+        if "protocol" in found.meta:
+            column = found.meta["protocol"]
             parts.append(cells.ports(columns[column], f"{path}: column {column!r}"))
         return fold(parts), known["source"]
+
+    def _stages(self, columns: dict[str, pa.Array], found: Match, path: Path, rows: int) -> npt.NDArray[np.uint8]:
+        """At what point of its flow each row was made."""
+        if "stage" not in found.meta:
+            return np.zeros(rows, dtype=np.uint8)
+        name = found.meta["stage"]
+        texts, place = cells.texts(columns[name], f"{path}: column {name!r}")
+        known = {stage: number for number, stage in enumerate(STAGES)}
+        odd = [text for text in texts if text.replace("_", "-") not in known]
+        if odd or (place < 0).any():
+            shown = repr(odd[0]) if odd else "nothing"
+            raise TrainerError(f"{path}: column {name!r} holds {shown}; known are {', '.join(STAGES)}")
+        return np.array([known[text.replace("_", "-")] for text in texts], dtype=np.uint8)[place]
 
     def _captures(self, times: npt.NDArray[np.int64], path: Path, split: str, first: int) -> I32:
         days = times // _DAY_US if self.request.capture_by == "day" else np.full(len(times), -1)

@@ -48,9 +48,13 @@ def load(layout: str, own: Path | None) -> LabelMap:
     """The map for a layout."""
     rules = _own(own) if own is not None else []
     text = resources.files("ganglion_trainer.tables").joinpath("labels.toml").read_text(encoding="utf-8")
-    for name, labels in tomllib.loads(text).get(layout, {}).items():
-        rules += [(label, _number(name, "labels.toml")) for label in labels]
-    return LabelMap(rules)
+    known = tomllib.loads(text)
+    for section in (layout, *known.get(layout, {}).get("like", [])):
+        for name, labels in known.get(section, {}).items():
+            if name != "like":
+                rules += [(label, _number(name, "labels.toml")) for label in labels]
+    # A class is called by its own name everywhere.
+    return LabelMap([*rules, *((name, number) for number, name in enumerate(classes.NAMES))])
 
 
 def _own(path: Path) -> list[tuple[str, int]]:

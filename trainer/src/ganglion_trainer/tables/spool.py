@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ganglion_trainer.derived import F32, Bool
 from ganglion_trainer.errors import TrainerError
+from ganglion_trainer.files import release
 
 # Rows moved at a time.
 _CHUNK = 65_536
@@ -64,4 +65,5 @@ def compact(rows: F32, keep: Bool) -> F32:
         part = rows[start : start + _CHUNK][keep[start : start + _CHUNK]]
         rows[filled : filled + len(part)] = part
         filled += len(part)
+        release(rows)
     return rows[:filled]
