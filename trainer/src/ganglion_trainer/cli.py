@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ganglion_trainer import __version__, config, dataset, metrics, runs, tables
+from ganglion_trainer import __version__, cli_models, config, dataset, metrics, runs, tables
 from ganglion_trainer import evaluate as evaluating
 from ganglion_trainer import export as exporting
 from ganglion_trainer import prepare as preparing
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", type=Path, required=True, metavar="DIR")
     _common(command, "folder of the bundle")
     command.set_defaults(run=_export)
+
+    cli_models.add(commands)
 
     command = commands.add_parser("all", help="all of it: from recordings to a bundle")
     command.add_argument("--recordings", type=Path, required=True, metavar="DIR", help="folder of recordings")

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ganglion_trainer.diffusion import settings
 from ganglion_trainer.errors import TrainerError
 
 CANDIDATES = ("extra-trees", "random-forest", "mlp")
@@ -33,6 +34,9 @@ class Config:
     bundle: dict[str, Any]
     prepare: dict[str, Any]
     train: dict[str, Any]
+    compare: dict[str, Any]
+    # Of the diffusion model, where they differ from its own defaults.
+    diffusion: dict[str, Any]
     exclude: tuple[Exclusion, ...]
 
     def excluded(self, column: str) -> str | None:
@@ -66,6 +70,9 @@ def _merge(defaults: dict[str, Any], own: dict[str, Any], where: str) -> dict[st
         if section not in merged or not isinstance(keys, dict):
             raise TrainerError(f"{where}: unknown section {section!r}")
         for key, value in keys.items():
+            if section == "diffusion":
+                merged[section][key] = value
+                continue
             if key not in merged[section]:
                 raise TrainerError(f"{where}: unknown key {section}.{key}")
             default = merged[section][key]
@@ -94,11 +101,20 @@ def _checked(values: dict[str, Any], where: str) -> Config:
         (train, "benign_weight", 0.01),
         (train, "evenness", 0),
         (prepare, "grace_s", 0),
+        (values["compare"], "folds", 2),
+        (values["compare"], "trials", 1),
+        (values["compare"], "search_rows", 100),
+        (values["compare"], "search_effort", 0.01),
+        (values["compare"], "draws", 10),
+        (values["compare"], "judged_rows", 1),
+        (values["compare"], "threads", 1),
     ]
     for section, key, least in positive:
         if not section[key] >= least:
             raise TrainerError(f"{where}: {key} is {section[key]}, at least {least} is due")
-    return Config(values["bundle"], prepare, train, tuple(_exclusions(values["features"]["exclude"], where)))
+    settings.of(values["diffusion"], where=where)
+    exclusions = tuple(_exclusions(values["features"]["exclude"], where))
+    return Config(values["bundle"], prepare, train, values["compare"], values["diffusion"], exclusions)
 
 
 def _exclusions(rules: list[Any], where: str) -> list[Exclusion]:

@@ -1,0 +1,1 @@
+"""`compare`: all models on the same splits, with the same weights and the same search."""

@@ -1,0 +1,45 @@
+"""Typical benign rows in the network's embedding: class evidence is the distance to the nearest of them.
+
+Logits only say which side of a border a row is on; far from all training rows they are as sure as near them.
+Distances are not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from ganglion_trainer.derived import F32
+
+_ROUNDS = 30
+_LEAST_DEVIATION = 1e-3
+# Distances are not taken for smaller than this before their logarithm.
+LEAST_DISTANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Centres in the standardised embedding."""
+
+    mean: F32
+    deviation: F32
+    centres: F32
+
+    def distance(self, embedding: F32) -> F32:
+        """ln of the distance to the nearest centre, per row."""
+        z = (embedding - self.mean) / self.deviation
+        square = (z**2).sum(axis=1)[:, None] - 2 * z @ self.centres.T + (self.centres**2).sum(axis=1)
+        return np.asarray(np.log(np.sqrt(np.maximum(square.min(axis=1), 0)) + LEAST_DISTANCE), dtype=np.float32)
+
+
+def learn(embedding: F32, count: int, seed: int) -> Prototypes:
+    """k-means over the embedding of benign training rows."""
+    mean = embedding.mean(axis=0)
+    deviation = embedding.std(axis=0) + np.float32(_LEAST_DEVIATION)
+    z = ((embedding - mean) / deviation).astype(np.float32)
+    distinct = len(np.unique(z, axis=0))
+    means = KMeans(n_clusters=max(1, min(count, distinct // 2)), n_init=1, max_iter=_ROUNDS, random_state=seed)
+    with threadpool_limits(1):
+        centres = means.fit(z).cluster_centers_.astype(np.float32)
+    return Prototypes(mean.astype(np.float32), deviation.astype(np.float32), centres)

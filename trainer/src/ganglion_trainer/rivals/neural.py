@@ -1,0 +1,136 @@
+"""MLP and CNN-1D over the columns, LSTM and CNN over the first packets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from ganglion_trainer.contract import Fitted, Hyper, Rows, evidence, unsure
+from ganglion_trainer.derived import F32, I64
+from ganglion_trainer.diffusion import scaling
+from ganglion_trainer.diffusion.net import parameters
+from ganglion_trainer.emit import Emitter
+from ganglion_trainer.errors import TrainerError
+from ganglion_trainer.progress import bar
+from ganglion_trainer.rivals import layers
+from ganglion_trainer.rivals.trees import finish
+
+_CHUNK = 4096
+_BATCH = 384
+_KNOTS = 16
+# Per packet: its size, and the gap before it.
+CHANNELS = ("first_size_", "first_gap_")
+Layer = layers.Perceptron | layers.Convolutions | layers.Recurrent
+
+
+@dataclass(frozen=True)
+class Neural:
+    """Maker of small networks on the same scaled columns as the diffusion model's."""
+
+    name: str
+    evenness: float
+    updates: int
+    family: str = "tabular"
+
+    def draw(self, random: np.random.Generator) -> Hyper:
+        """Width, learning rate and weight decay."""
+        return {
+            "width": int(random.choice([32, 64] if self.name != "mlp" else [96, 192])),
+            "learning_rate": float(random.choice([1e-3, 3e-3])),
+            "weight_decay": float(random.choice([0.003, 0.03])),
+        }
+
+    def fit(self, rows: Rows, hyper: Hyper, seed: int, effort: float) -> Fitted:
+        """Trains by cross-entropy; classes are drawn by the common weights."""
+        columns = self._columns(rows.features)
+        scales = scaling.learn(np.ascontiguousarray(rows.x[:, columns]), _KNOTS)
+        torch.manual_seed(seed)
+        channels = len(CHANNELS) if self.family == "sequence" else 1
+        width = hyper["width"]
+        net: Layer
+        if self.name == "mlp":
+            net = layers.Perceptron(scales.width, [width, width // 2], rows.classes, 0.1)
+        elif self.name == "lstm":
+            net = layers.Recurrent(2 * channels, width, rows.classes)
+        else:
+            net = layers.Convolutions(2 * channels, width, rows.classes)
+        made = _Net(net, scales, rows, columns)
+        train(net, made.rows(rows.x), rows, rows.weights(self.evenness), hyper, max(20, round(self.updates * effort)))
+        return made
+
+    def _columns(self, features: tuple[str, ...]) -> I64:
+        if self.family != "sequence":
+            return np.arange(len(features))
+        found = [
+            number
+            for channel in CHANNELS
+            for number, name in enumerate(features)
+            if name.startswith(channel) and name.removeprefix(channel).isdigit()
+        ]
+        if not found or len(found) % len(CHANNELS):
+            raise TrainerError(f"{self.name} reads first packets: the data set has no columns {CHANNELS[0]}1, …")
+        return np.array(found, dtype=np.int64)
+
+
+class _Net:
+    def __init__(self, net: Layer, scales: scaling.Scales, rows: Rows, columns: I64) -> None:
+        self.net, self.scales, self.classes, self.benign = net, scales, rows.classes, rows.benign
+        self.columns, self.width = columns, rows.x.shape[1]
+        self.scaling = scaling.Scaling(scales)
+
+    def rows(self, x: F32) -> torch.Tensor:
+        own = np.ascontiguousarray(x[:, self.columns])
+        with torch.no_grad():
+            parts = [self.scaling(torch.from_numpy(own[at : at + _CHUNK])) for at in range(0, max(len(x), 1), _CHUNK)]
+        return torch.cat(parts)
+
+    def score(self, x: F32) -> tuple[F32, F32]:
+        self.net.eval()
+        with torch.no_grad():
+            rows = self.rows(x)
+            parts = [self.net(rows[at : at + _CHUNK]) for at in range(0, max(len(x), 1), _CHUNK)]
+            found: F32 = torch.softmax(torch.cat(parts), dim=1).numpy()
+        return found, unsure(found)
+
+    def looks(self, x: F32) -> dict[str, F32]:
+        return evidence(self.score(x)[0], self.benign)
+
+    def parameters(self) -> int:
+        return parameters(self.net)
+
+    def onnx(self) -> onnx.ModelProto:
+        made = Emitter()
+        x = "features"
+        if len(self.columns) != self.width:
+            x = made.node("Gather", x, made.constant(self.columns), axis=1)
+        logits = self.net.emit(made, layers.scale(made, self.scales, x))
+        return finish(made, made.node("Softmax", logits, axis=1), self.width, self.classes)
+
+
+def train(
+    net: nn.Module,
+    z: torch.Tensor,
+    rows: Rows,
+    weights: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    hyper: Hyper,
+    updates: int,
+) -> None:
+    """Cross-entropy on rows drawn by weight, the learning rate down a cosine."""
+    chance = torch.from_numpy(np.cumsum(weights))
+    y = torch.from_numpy(rows.y)
+    own = torch.optim.AdamW(net.parameters(), lr=hyper["learning_rate"], weight_decay=hyper["weight_decay"], fused=True)
+    cool = torch.optim.lr_scheduler.OneCycleLR(own, hyper["learning_rate"], total_steps=updates, pct_start=0.2)
+    net.train()
+    with bar(updates, type(net).__name__) as tick:
+        for _ in range(updates):
+            at = torch.searchsorted(chance, torch.rand(_BATCH, dtype=torch.float64) * chance[-1])
+            at = at.clamp_max(len(y) - 1)
+            loss = nn.functional.cross_entropy(net(z[at]), y[at], label_smoothing=0.02)
+            own.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            own.step()
+            cool.step()
+            tick()
