@@ -37,7 +37,7 @@ impl Source {
             return Ok(None);
         }
         // Small batches, and the verdict's path has the first claim on a GPU.
-        let model = bundle.another_model(&Settings { provider: Preference::Cpu, ..Settings::default() })?;
+        let model = bundle.another_model(&Settings { provider: Preference::Cpu, ..Settings::single() })?;
         Ok(Some(Self {
             model,
             features: bundle.manifest.features.clone(),

@@ -3,6 +3,7 @@
 
 mod extract;
 mod kernel;
+mod model;
 mod reflex;
 mod report;
 mod swap;
@@ -30,6 +31,9 @@ enum What {
     Expiry(kernel::Args),
     /// Two CPUs on one flow, beside other locks
     Contention(kernel::Args),
+    /// `ganglion model bench` beside Python's onnxruntime, on the same graph
+    #[command(after_help = model::EXAMPLES)]
+    Model(model::Args),
     /// From a record in the ring buffer to the verdict in the map, real features and model
     Reflex(reflex::Args),
     /// Models changing under a steady stream of records: none may be lost
@@ -37,7 +41,7 @@ enum What {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if !matches!(args.what, What::Extract(_) | What::Swap(_)) && !nix::unistd::geteuid().is_root() {
+    if !matches!(args.what, What::Extract(_) | What::Model(_) | What::Swap(_)) && !nix::unistd::geteuid().is_root() {
         bail!("this benchmark needs root: it loads kernel programs");
     }
     match &args.what {
@@ -45,6 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Extract(args) => extract::run(args),
         What::Expiry(args) => kernel::run("expiry", args),
         What::Contention(args) => kernel::run("contention", args),
+        What::Model(args) => model::run(args),
         What::Reflex(args) => reflex::run(args),
         What::Swap(args) => swap::run(args),
     }

@@ -4,6 +4,9 @@ use crate::bundle::Manifest;
 use ganglion_features::cicflowmeter::{self, find};
 use ganglion_features::{Applies, TABLE, index_of};
 
+/// Unread columns that are named, at most; missing ones are all named.
+const NAMED: usize = 40;
+
 /// A table lacks what a bundle reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} missing: {}; {}", columns(missing.len()), missing.join(", "), beside(unused))]
@@ -21,7 +24,12 @@ fn columns(count: usize) -> String {
 fn beside(unused: &[String]) -> String {
     match unused {
         [] => "the table has no other columns".into(),
-        unused => format!("columns of the table that are not read: {}", unused.join(", ")),
+        unused => {
+            let more = unused.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let named = unused[..unused.len().min(NAMED)].join(", ");
+            format!("columns of the table that are not read: {named}{more}")
+        }
     }
 }
 

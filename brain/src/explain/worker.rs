@@ -126,3 +126,68 @@ fn failed(error: &ModelError) -> &'static str {
     tracing::warn!(%error, "an alert can't be explained");
     "failed"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::explain::Budget;
+    use crate::model::Settings;
+    use std::path::Path;
+
+    fn explainer(metrics: &Arc<Metrics>, hub: &Arc<Hub>) -> (Explainer, Vec<f32>) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables");
+        let bundle = Bundle::open(&folder, &Settings::default()).unwrap();
+        let source = Source::of(&bundle, Budget::default()).unwrap().unwrap();
+        let row = bundle.manifest.self_test.rows[0].clone();
+        (Explainer::start(source, Arc::clone(metrics), Arc::clone(hub)).unwrap(), row)
+    }
+
+    fn question(values: &[f32], asked: Instant) -> Question {
+        Question {
+            sensor_id: "s".into(),
+            verdict_id: "v".into(),
+            target: None,
+            class: TrafficClass::Dos,
+            values: values.to_vec(),
+            asked,
+        }
+    }
+
+    fn settled(metrics: &Metrics, asked: u64) {
+        let sum = || metrics.explanations.get() + Metrics::total(&metrics.explanations_shed);
+        let began = Instant::now();
+        while sum() < asked && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(sum(), asked, "every question is answered or counted");
+    }
+
+    #[test]
+    fn what_does_not_fit_in_the_queue_is_shed_and_counted() {
+        let (metrics, hub) = (Arc::new(Metrics::new().unwrap()), Arc::new(Hub::new(1_000, 8)));
+        let (explainer, row) = explainer(&metrics, &hub);
+        (0..500).for_each(|_| explainer.put(question(&row, Instant::now())));
+        settled(&metrics, 500);
+        let shed = metrics.explanations_shed.with_label_values(&["queue_full"]).get();
+        assert!(shed > 0 && metrics.explanations.get() > 0, "{shed}");
+        let (kept, _) = hub.subscribe(1_000, |event| crate::events::kind(event) == "explanation");
+        assert_eq!(kept.len() as u64, metrics.explanations.get());
+        assert!(matches!(&kept[0].of, Some(Of::Explanation(of)) if of.verdict_id == "v" && !of.top.is_empty()));
+    }
+
+    #[test]
+    fn what_is_too_old_or_comes_at_the_end_is_shed_and_counted() {
+        let (metrics, hub) = (Arc::new(Metrics::new().unwrap()), Arc::new(Hub::new(8, 8)));
+        let (explainer, row) = explainer(&metrics, &hub);
+        if let Some(long_ago) = Instant::now().checked_sub(PATIENCE * 2) {
+            explainer.put(question(&row, long_ago));
+            settled(&metrics, 1);
+            assert_eq!(metrics.explanations_shed.with_label_values(&["too_old"]).get(), 1);
+        }
+        let before = metrics.explanations.get() + Metrics::total(&metrics.explanations_shed);
+        (0..10).for_each(|_| explainer.put(question(&row, Instant::now())));
+        drop(explainer);
+        settled(&metrics, before + 10);
+    }
+}

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Eval) -> Result {
     };
     writable(args.json.as_deref())?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
-    let settings = Settings { sessions: threads.map_or(1, NonZeroUsize::get), ..Settings::default() };
+    let settings = Settings { sessions: threads.map_or(1, NonZeroUsize::get), ..Settings::single() };
     let mut bundle = Bundle::open(&args.bundle, &settings).map_err(|error| Error::Failed(error.to_string()))?;
     let mut rows = TableRows::open(&args.data, &bundle.manifest, Some(args.label_column.as_deref()))?;
     let mut scoring = Scoring {
