@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ganglion_trainer import __version__, cli_models, config, dataset, metrics, runs, tables
+from ganglion_trainer import __version__, cli_models, cli_report, config, dataset, metrics, runs, tables
 from ganglion_trainer import evaluate as evaluating
 from ganglion_trainer import export as exporting
 from ganglion_trainer import prepare as preparing
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_export)
 
     cli_models.add(commands)
+    cli_report.add(commands)
 
     command = commands.add_parser("all", help="all of it: from recordings to a bundle")
     command.add_argument("--recordings", type=Path, required=True, metavar="DIR", help="folder of recordings")
