@@ -1,5 +1,6 @@
 //! What a bundle and a playbook would have decided on a recording, one line per decision:
-//! `cargo run --release -p ganglion-brain --example replay -- BUNDLE PLAYBOOK RECORDING OWN_ADDRESS...`.
+//! `cargo run --release -p ganglion-brain --example replay -- BUNDLE PLAYBOOK RECORDING OWN_ADDRESS...`; with `--json`
+//! first, each decision is a JSON object, as the trainer's `judge` reads them.
 //!
 //! To try a playbook or a bundle before it acts. Verdicts change nothing here: traffic goes on as it was recorded.
 
@@ -11,14 +12,19 @@ use ganglion_brain::playbook::Playbook;
 use ganglion_brain::policy::{Basis, Policy};
 use ganglion_features::{Row, rows_from_recording};
 use ganglion_flow::Addr;
+use ganglion_proto::v1::target::Of;
 
 /// Rows scored at once.
 const BATCH: usize = 256;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let json = args.first().is_some_and(|arg| arg == "--json");
+    if json {
+        args.remove(0);
+    }
     let [bundle, playbook, recording, own @ ..] = args.as_slice() else {
-        return Err("usage: replay BUNDLE PLAYBOOK RECORDING OWN_ADDRESS...".into());
+        return Err("usage: replay [--json] BUNDLE PLAYBOOK RECORDING OWN_ADDRESS...".into());
     };
     let mut bundle = Bundle::load(Path::new(bundle))?;
     let playbook = Playbook::load(Path::new(playbook))?;
@@ -37,6 +43,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let scores = bundle.model.score(batch)?;
         for (row, each) in batch.iter().enumerate() {
             for decision in policy.judge(&each.meta, &scores, row) {
+                if json {
+                    let target = match decision.alert.target.and_then(|target| target.of) {
+                        Some(Of::Address(address)) => vec![address],
+                        Some(Of::Flow(flow)) => vec![flow.source_address, flow.destination_address],
+                        None => Vec::new(),
+                    };
+                    let line = serde_json::json!({
+                        "time_us": each.meta.header.time_us, "action": decision.action.label(),
+                        "class": format!("{:?}", decision.class), "target": target,
+                        "confidence": decision.alert.confidence,
+                    });
+                    println!("{line}");
+                    continue;
+                }
                 let at_s = each.meta.header.time_us as f64 / 1e6;
                 println!("{at_s:.3} {} {:?} {}", decision.action.label(), decision.class, decision.alert.reason);
             }

@@ -18,9 +18,6 @@ use transfer::{Hooks, View, Way};
 /// Transfers whose median counts.
 const TRANSFERS: usize = 5;
 
-/// A bundle from before the rule that no model rests on what differs between hooks.
-const BEFORE_THE_RULE: &str = "lab-v1";
-
 /// Switches merging and splitting in the kernel at both ends.
 fn offloads(net: &Net, state: &str) {
     let features = ["tso", "gso", "gro"].into_iter().flat_map(|feature| [feature, state]);
@@ -96,6 +93,6 @@ fn no_model_ships_on_a_feature_that_differs_between_hooks() {
     for (bundle, features) in shipped() {
         let rests: BTreeSet<_> = features.intersection(&named).collect();
         println!("{bundle}: {} of {} features differ between hooks: {rests:?}", rests.len(), features.len());
-        assert!(rests.is_empty() || bundle == BEFORE_THE_RULE, "{bundle} rests on {rests:?}");
+        assert!(rests.is_empty(), "{bundle} rests on {rests:?}");
     }
 }

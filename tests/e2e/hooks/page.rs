@@ -5,7 +5,6 @@ use std::fmt::Write;
 
 use ganglion_features::{Applies, COUNT, TABLE};
 
-use super::BEFORE_THE_RULE;
 use super::transfer::View;
 use crate::harness::root;
 
@@ -100,15 +99,11 @@ pub(crate) fn write(measured: &[Difference]) -> String {
     let rest: Vec<_> = rest.map(|feature| format!("`{}`", TABLE[feature].name)).collect();
     let _ = writeln!(page, "\n## Not measured\n\nZero in such a transfer, or (`{OF_THE_PLACE}`) about the place.\n");
     let _ = writeln!(page, "{}", wrap(&rest));
-    let _ = writeln!(
-        page,
-        "\n## Models\n\nA test lets no model ship on a feature that differs, but for `{BEFORE_THE_RULE}`.\n"
-    );
+    let _ = writeln!(page, "\n## Models\n\nA test lets no model ship on a feature that differs.\n");
     let named: BTreeSet<String> = differ.iter().map(|d| TABLE[d.feature].name.to_owned()).collect();
     for (bundle, features) in shipped() {
         let rests = features.intersection(&named).count();
-        let before = if rests > 0 { " It was trained before the rule, at native XDP and egress." } else { "" };
-        let _ = writeln!(page, "- `{bundle}` rests on {rests} of them, of {} features.{before}", features.len());
+        let _ = writeln!(page, "- `{bundle}` rests on {rests} of them, of {} features.", features.len());
     }
     page
 }

@@ -27,7 +27,7 @@ def make(name: str, seed: int) -> Any:  # noqa: ANN401
     """An untrained classifier."""
     trees = {"min_samples_leaf": 2, "random_state": seed, "n_jobs": _JOBS}
     if name == "extra-trees":
-        return ExtraTreesClassifier(n_estimators=60, max_leaf_nodes=220, max_features=0.4, **trees)
+        return ExtraTreesClassifier(n_estimators=60, max_leaf_nodes=380, max_features=0.4, **trees)
     if name == "random-forest":
         return RandomForestClassifier(n_estimators=60, max_leaf_nodes=160, max_features="sqrt", **trees)
     return Pipeline(
