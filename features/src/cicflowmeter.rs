@@ -77,7 +77,7 @@ pub const NAMES: [Name; COUNT] = [
     input("PSH Flag Count", &["PSH Flag Cnt"]),
     input("ACK Flag Count", &["ACK Flag Cnt"]),
     input("URG Flag Count", &["URG Flag Cnt"]),
-    input("CWR Flag Count", &["CWE Flag Count", "CWR Flag Cnt"]),
+    input("CWR Flag Count", &["CWE Flag Count", "CWE Flag Cnt", "CWR Flag Cnt"]),
     input("ECE Flag Count", &["ECE Flag Cnt"]),
     input("Down/Up Ratio", &[]),
     input("Average Packet Size", &["Pkt Size Avg"]),
@@ -93,11 +93,11 @@ pub const NAMES: [Name; COUNT] = [
     input("Subflow Fwd Bytes", &["Subflow Fwd Byts"]),
     input("Subflow Bwd Packets", &["Subflow Bwd Pkts"]),
     input("Subflow Bwd Bytes", &["Subflow Bwd Byts"]),
-    input("FWD Init Win Bytes", &["Init_Win_bytes_forward", "Init Fwd Win Byts"]),
-    input("Bwd Init Win Bytes", &["Init_Win_bytes_backward", "Init Bwd Win Byts"]),
+    input("FWD Init Win Bytes", &["Init_Win_bytes_forward", "Init Fwd Win Byts", "Init Win Bytes Fwd"]),
+    input("Bwd Init Win Bytes", &["Init_Win_bytes_backward", "Init Bwd Win Byts", "Init Win Bytes Bwd"]),
     input("Fwd Act Data Pkts", &["act_data_pkt_fwd"]),
     input("Bwd Act Data Pkts", &[]),
-    input("Fwd Seg Size Min", &["min_seg_size_forward"]),
+    input("Fwd Seg Size Min", &["min_seg_size_forward", "Min Seg Size Fwd"]),
     input("Bwd Seg Size Min", &[]),
     input("Active Mean", &[]),
     input("Active Std", &[]),
@@ -113,7 +113,7 @@ pub const NAMES: [Name; COUNT] = [
     input("Bwd TCP Retrans. Count", &[]),
     input("Total TCP Retrans. Count", &[]),
     input("Total Connection Flow Time", &["Total TCP Flow Time"]),
-    identity("Label", &[]),
+    identity("Label", &["Traffic Type"]),
 ];
 
 const fn input(canonical: &'static str, aliases: &'static [&'static str]) -> Name {
@@ -182,6 +182,25 @@ mod tests {
         }
         assert_eq!(place(packets, ["Tot Fwd Pkts", "Total Fwd Packet", "Total Fwd Packet"]), Some(1));
         assert_eq!(place(packets, ["Total Bwd packets"]), None);
+    }
+
+    /// Its lines are `"Name" = ["alias", …]`.
+    #[test]
+    fn the_trainer_spells_columns_alike() {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../trainer/src/ganglion_trainer/tables/layouts/cicflowmeter.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, features) = text.split_once("[features]\n").unwrap();
+        let lines = features.lines().take_while(|line| !line.starts_with('['));
+        let mut columns = 0;
+        for line in lines.filter(|line| line.starts_with('"')) {
+            let spellings: Vec<_> = line.split('"').skip(1).step_by(2).collect();
+            let found = find(spellings[0]).unwrap_or_else(|| panic!("{}", spellings[0]));
+            assert!(found.input, "{}", found.canonical);
+            assert!(spellings.iter().all(|spelling| found.rank(spelling).is_some()), "{line}");
+            columns += 1;
+        }
+        assert!(columns > 70, "{columns}");
     }
 
     #[test]

@@ -7,11 +7,14 @@ use ganglion_brain::bundle::Manifest;
 use ganglion_brain::eval::{Columns, Headers};
 use ganglion_extract::read::Reader;
 use ganglion_extract::table::{Batch, Cells, Kind, Texts};
+use ganglion_features::cicflowmeter::{find, place, plain};
 
 use crate::exit::{Error, Result};
 
 /// Names standard input in place of a file.
 const STANDARD: &str = "-";
+/// Where labels usually stand.
+const LABEL: &str = "Label";
 /// Cells shown of a column of the wrong type.
 const SHOWN: usize = 2;
 
@@ -140,13 +143,18 @@ impl TableRows {
 }
 
 fn label_column(asked: Option<&str>, names: &[&str]) -> std::result::Result<usize, String> {
-    let plain = ganglion_features::cicflowmeter::plain;
-    let wanted = asked.unwrap_or("Label");
-    let exact = names.iter().position(|name| *name == wanted);
-    let found = exact.or_else(|| names.iter().position(|name| plain(name) == plain(wanted)));
-    let known = || names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let found = match (asked, find(LABEL)) {
+        (Some(asked), _) => names.iter().position(|name| *name == asked || plain(name) == plain(asked)),
+        (None, Some(usual)) => place(usual, names.iter().copied()),
+        (None, None) => None,
+    };
     found.ok_or_else(|| {
-        format!("no label column \"{wanted}\"; name the one that it is with --label-column; the table has {}", known())
+        let known: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+        format!(
+            "no label column \"{}\"; name the one that it is with --label-column; the table has {}",
+            asked.unwrap_or(LABEL),
+            known.join(", ")
+        )
     })
 }
 
