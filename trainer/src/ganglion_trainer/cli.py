@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", help="compare candidates, train and calibrate the best")
     command.add_argument("--data", type=Path, required=True, metavar="DIR")
+    cli_models.for_training(command)
     _common(command, "folder of the model")
     command.set_defaults(run=_train)
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("export", help="write the bundle that the brain loads")
     command.add_argument("--data", type=Path, required=True, metavar="DIR")
     command.add_argument("--model", type=Path, required=True, metavar="DIR")
+    cli_models.for_export(command)
     _common(command, "folder of the bundle")
     command.set_defaults(run=_export)
 
@@ -113,7 +115,10 @@ def _prepare(args: argparse.Namespace, _command: str) -> None:
     print(preparing.render(made))
 
 
-def _train(args: argparse.Namespace, _command: str) -> None:
+def _train(args: argparse.Namespace, command: str) -> None:
+    if args.model is not None:
+        cli_models.train(args, command)
+        return
     about = training.train(dataset.read(args.data), config.load(args.config), args.output)
     own = about["candidates"][about["chosen"]]
     print(f"{about['chosen']}: macro F1 {own['macro_f1']} on held-out folds, {own['bytes']} bytes")
@@ -124,6 +129,9 @@ def _evaluate(args: argparse.Namespace, _command: str) -> None:
 
 
 def _export(args: argparse.Namespace, command: str) -> None:
+    if evaluating.Trained(args.model).about.get("kind") is not None:
+        cli_models.export(args, command)
+        return
     data = dataset.read(args.data)
     exporting.export(data, args.model, config.load(args.config), args.output, [command])
     print(f"bundle in {args.output}")

@@ -1,4 +1,4 @@
-"""The commands about models of tables: `compare`, `explain`, and what `train` and `export` do for one of them."""
+"""The commands about models of tables: `compare` and `explain`, and what `train` and `export` do for a single one."""
 
 import argparse
 from pathlib import Path
@@ -8,28 +8,70 @@ from ganglion_trainer.errors import TrainerError
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `compare`."""
+    """Adds `compare` and `explain`."""
     command = commands.add_parser("compare", help="hold models against each other on the same splits")
     command.add_argument("--data", type=Path, required=True, metavar="DIR")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings in place of the defaults (TOML)")
     command.add_argument("--models", type=_list, metavar="A,B", help="these alone [all that the data set fits]")
     command.add_argument("--splits", type=_list, default=["stratified", "grouped"], metavar="A,B")
-    command.add_argument(
-        "--seeds", type=_seeds, default=5, metavar="N", help="of the diffusion model and the two best rivals [5]"
-    )
+    seeds = "of the diffusion model and the two best rivals [5]"
+    command.add_argument("--seeds", type=_count, default=5, metavar="N", help=seeds)
     command.add_argument("--quick", action="store_true", help="little training, one seed: to see that all works")
     command.set_defaults(run=_compare)
+
+    command = commands.add_parser("explain", help="which inputs move a model's answers")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR")
+    command.add_argument("--model", type=Path, required=True, metavar="DIR")
+    command.add_argument("--rows", type=_count, default=32, metavar="N", help="of each class [32]")
+    command.add_argument("--seed", type=int, default=1, metavar="N")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    command.set_defaults(run=_explain)
+
+
+def for_training(command: argparse.ArgumentParser) -> None:
+    """What `train` takes for a single model."""
+    command.add_argument("--model", metavar="NAME", help="one model of `compare`, for tables")
+    command.add_argument("--seed", type=int, default=1, metavar="N", help="of that model's training [1]")
+
+
+def for_export(command: argparse.ArgumentParser) -> None:
+    """What `export` takes for a single model."""
+    command.add_argument("--profile", choices=("ganglion", "cicflowmeter"), help="that the data set must have")
+    command.add_argument("--id", default="cicids2017", metavar="NAME", help="of a single model's bundle")
+    command.add_argument("--version", default="1.0.0", metavar="X.Y.Z", help="of a single model's bundle")
+    command.add_argument("--comparison", type=Path, metavar="FILE", help="compare.json, for the manifest's metrics")
+
+
+def train(args: argparse.Namespace, _command: str) -> None:
+    """`train --model NAME`."""
+    from ganglion_trainer import single
+
+    settings = config.load(args.config)
+    about = single.train(dataset.read(args.data), settings, args.model, args.seed, args.output)
+    own = about["calibration"]
+    print(f"{args.model}: macro F1 {own['held_out_macro_f1']} on {own['held_out_rows']} rows held out for calibration")
+
+
+def export(args: argparse.Namespace, command: str) -> None:
+    """`export` of such a model."""
+    from ganglion_trainer import bundle
+
+    data = dataset.read(args.data)
+    if args.profile and args.profile != data.profile:
+        raise TrainerError(f"{args.data}: of profile {data.profile!r}, not {args.profile!r}")
+    bundle.export(data, args.model, (args.id, args.version), args.comparison, args.output, [command])
+    print(f"bundle in {args.output}")
 
 
 def _list(text: str) -> list[str]:
     return [part for part in text.split(",") if part]
 
 
-def _seeds(text: str) -> int:
+def _count(text: str) -> int:
     value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{value} seeds: 1 to 100 are possible")
+    if not 1 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{value}: 1 to 10000 are possible")
     return value
 
 
@@ -47,3 +89,10 @@ def _compare(args: argparse.Namespace, command: str) -> None:
     models = run.models_for(data, args.models)
     request = run.Request(models, tuple(args.splits), seeds, args.output, args.quick, command)
     print(render.text(run.compare(data, settings, request)))
+
+
+def _explain(args: argparse.Namespace, _command: str) -> None:
+    from ganglion_trainer import explain
+
+    explain.explain(dataset.read(args.data), args.model, args.rows, args.seed, args.output)
+    print(f"explanation in {args.output}")

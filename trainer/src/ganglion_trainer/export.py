@@ -38,7 +38,7 @@ def export(dataset: Dataset, trained_folder: Path, config: Config, out: Path, co
     quiet = np.flatnonzero(quiet_benign(arrays, dataset.origins))
     session = Session(trained.model, MODEL)
     rng = np.random.default_rng(config.train["seed"])
-    rows = _self_test_rows(session, x, arrays.y, trained.classes, rng)
+    rows = self_test_rows(session, x, arrays.y, trained.classes, rng)
     probabilities, anomaly = session.score(rows)
     background = x[np.sort(rng.choice(quiet, min(_BACKGROUND, len(quiet)), replace=False))]
     quantiles = np.quantile(x[quiet].astype(np.float64), _QUANTILES, axis=0)
@@ -53,12 +53,12 @@ def export(dataset: Dataset, trained_folder: Path, config: Config, out: Path, co
         "features": trained.features,
         "classes": trained.classes,
         "thresholds": {"anomaly": trained.threshold},
-        "quantiles": {name: _floats(quantiles[:, i]) for i, name in enumerate(trained.features)},
-        "background": [_floats(row) for row in background],
+        "quantiles": {name: floats(quantiles[:, i]) for i, name in enumerate(trained.features)},
+        "background": [floats(row) for row in background],
         "self_test": {
-            "rows": [_floats(row) for row in rows],
-            "probabilities": [_floats(row) for row in probabilities],
-            "anomaly": _floats(anomaly),
+            "rows": [floats(row) for row in rows],
+            "probabilities": [floats(row) for row in probabilities],
+            "anomaly": floats(anomaly),
         },
         "metrics": _metrics(trained_folder, trained),
         "training": _training(dataset, trained, commands),
@@ -89,12 +89,12 @@ def check(folder: Path) -> None:
             raise TrainerError(f"{folder}: fails its self-test")
 
 
-def _floats(values: np.ndarray[Any, Any]) -> list[float]:
+def floats(values: np.ndarray[Any, Any]) -> list[float]:
     """Exactly these numbers; whole ones without a point."""
     return [int(value) if value == int(value) and abs(value) < 1e15 else value for value in map(float, values)]
 
 
-def _self_test_rows(
+def self_test_rows(
     session: Session, x: F32, y: "np.ndarray[Any, Any]", own: list[int], rng: np.random.Generator
 ) -> F32:
     """Rows of every class, none of them at a border where another processor's last bit decides."""

@@ -27,7 +27,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 values = {key: file[key] for key in file.files}
             notes = json.loads(bytes(values.pop("notes")))
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

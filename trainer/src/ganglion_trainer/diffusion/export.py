@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganglion_trainer.derived import F32
 from ganglion_trainer.diffusion import net
 from ganglion_trainer.diffusion.detector import LEAST_ERROR, Detector
-from ganglion_trainer.diffusion.prototypes import LEAST_DISTANCE
+from ganglion_trainer.diffusion.prototypes import LEAST_SQUARE
 from ganglion_trainer.emit import Emitter
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.rivals.layers import array, linear, scale
@@ -134,7 +134,7 @@ def _error(made: Emitter, detector: Detector, clean: str) -> tuple[str, str]:
 
 
 def _distance(made: Emitter, detector: Detector, embedding: str) -> str:
-    """ln of the distance to the nearest benign prototype."""
+    """ln of the squared distance to the nearest benign prototype."""
     known = detector.known
     if known is None:
         raise TrainerError("the detector has not settled: it has seen no benign rows")
@@ -143,4 +143,4 @@ def _distance(made: Emitter, detector: Detector, embedding: str) -> str:
     own = made.node("ReduceSumSquare", z, axis, keepdims=1)
     cross = made.linear(z, -2 * known.centres, (known.centres**2).sum(axis=1))
     least = made.node("ReduceMin", made.add(own, cross), axis, keepdims=0)
-    return made.node("Log", made.add(made.node("Sqrt", made.node("Relu", least)), LEAST_DISTANCE))
+    return made.node("Log", made.add(made.node("Relu", least), LEAST_SQUARE))

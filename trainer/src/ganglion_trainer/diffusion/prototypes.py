@@ -14,8 +14,8 @@ from ganglion_trainer.derived import F32
 
 _ROUNDS = 30
 _LEAST_DEVIATION = 1e-3
-# Distances are not taken for smaller than this before their logarithm.
-LEAST_DISTANCE = 0.1
+# Added to squared distances before their logarithm: rounding must not tell rows apart that lie on a prototype.
+LEAST_SQUARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Prototypes:
     centres: F32
 
     def distance(self, embedding: F32) -> F32:
-        """ln of the distance to the nearest centre, per row."""
+        """ln of the squared distance to the nearest centre, per row."""
         z = (embedding - self.mean) / self.deviation
         square = (z**2).sum(axis=1)[:, None] - 2 * z @ self.centres.T + (self.centres**2).sum(axis=1)
-        return np.asarray(np.log(np.sqrt(np.maximum(square.min(axis=1), 0)) + LEAST_DISTANCE), dtype=np.float32)
+        return np.asarray(np.log(np.maximum(square.min(axis=1), 0) + LEAST_SQUARE), dtype=np.float32)
 
 
 def learn(embedding: F32, count: int, seed: int) -> Prototypes:

@@ -66,7 +66,7 @@ class Convolutions(nn.Module):
     def __init__(self, channels: int, width: int, out: int) -> None:
         super().__init__()
         self.channels = channels
-        self.first = nn.Conv1d(channels, width, 3, padding=1)
+        self.first = nn.Conv1d(channels, width, 3, padding=1, stride=2)
         self.second = nn.Conv1d(width, width, 3, padding=1, stride=2)
         self.last = Perceptron(2 * width, [2 * width], out, 0.1)
 
@@ -80,9 +80,9 @@ class Convolutions(nn.Module):
     def emit(self, made: Emitter, x: str) -> str:
         """The same as nodes."""
         x = made.reshape(x, [0, self.channels, -1])
-        for layer, stride in ((self.first, 1), (self.second, 2)):
+        for layer in (self.first, self.second):
             weight, bias = made.constant(array(layer.weight)), made.constant(array(cast(Tensor, layer.bias)))
-            x = made.silu(made.node("Conv", x, weight, bias, pads=[1, 1], strides=[stride], kernel_shape=[3]))
+            x = made.silu(made.node("Conv", x, weight, bias, pads=[1, 1], strides=[2], kernel_shape=[3]))
         axis = made.constant(np.array([2], dtype=np.int64))
         best = made.node("ReduceMax", x, axis, keepdims=0)
         return self.last.emit(made, made.node("Concat", made.mean(x, 2), best, axis=1))

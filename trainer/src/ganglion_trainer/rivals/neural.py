@@ -37,7 +37,7 @@ class Neural:
     def draw(self, random: np.random.Generator) -> Hyper:
         """Width, learning rate and weight decay."""
         return {
-            "width": int(random.choice([32, 64] if self.name != "mlp" else [96, 192])),
+            "width": int(random.choice([96, 192] if self.name == "mlp" else [24, 32])),
             "learning_rate": float(random.choice([1e-3, 3e-3])),
             "weight_decay": float(random.choice([0.003, 0.03])),
         }
