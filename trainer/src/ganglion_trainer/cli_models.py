@@ -1,4 +1,4 @@
-"""The commands about models of tables: `compare` and `explain`, and what `train` and `export` do for a single one."""
+"""The commands about models of tables: `compare`, `explain`, `steps`; `train` and `export` of a single model."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from ganglion_trainer.errors import TrainerError
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `compare` and `explain`."""
+    """Adds `compare`, `explain` and `steps`."""
     command = commands.add_parser("compare", help="hold models against each other on the same splits")
     command.add_argument("--data", type=Path, required=True, metavar="DIR")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results")
@@ -27,6 +27,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument("--seed", type=int, default=1, metavar="N")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     command.set_defaults(run=_explain)
+
+    command = commands.add_parser("steps", help="speed and quality by DDIM steps and precision")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR")
+    command.add_argument(
+        "--model", type=Path, required=True, metavar="DIR", help="as `train --model diffusion` wrote it"
+    )
+    command.add_argument("--comparison", type=Path, metavar="FILE", help="compare.json, which gets the table")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of graphs in 8 bits")
+    command.set_defaults(run=_steps)
 
 
 def for_training(command: argparse.ArgumentParser) -> None:
@@ -89,6 +98,17 @@ def _compare(args: argparse.Namespace, command: str) -> None:
     models = run.models_for(data, args.models)
     request = run.Request(models, tuple(args.splits), seeds, args.output, args.quick, command)
     print(render.text(run.compare(data, settings, request)))
+
+
+def _steps(args: argparse.Namespace, _command: str) -> None:
+    from ganglion_trainer.compare import steps
+
+    found = steps.table(dataset.read(args.data), args.model, args.comparison, args.output)
+    print(f"{'K':>3} {'precision':<10}{'macro F1':>9}{'left out':>9}{'1 thread':>10}{'2 threads':>10}{'bytes':>9}")
+    for own in found:
+        mean = "–" if own["mean_auroc"] is None else f"{own['mean_auroc']:.4f}"
+        rates = f"{own['flows_per_s_1']:>10}{own['flows_per_s_2']:>10}{own['bytes']:>9}"
+        print(f"{own['k']:>3} {own['precision']:<10}{own['macro_f1']:>9.4f}{mean:>9}{rates}")
 
 
 def _explain(args: argparse.Namespace, _command: str) -> None:

@@ -57,6 +57,10 @@ def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path) ->
     out.mkdir(parents=True, exist_ok=True)
     (out / MODEL).write_bytes(content)
     apart = _parity(Session(content, MODEL), fitted, rows.x, about["calibration"]["temperature"])
+    if isinstance(fitted, Model):
+        for steps, other in fitted.with_steps().items():
+            own_graph = with_temperature(other.onnx(), about["calibration"]["temperature"], len(classes))
+            (out / f"model-k{steps}.onnx").write_bytes(own_graph.SerializeToString(deterministic=True))
     about = {
         "format": FORMAT,
         "kind": KIND,

@@ -70,13 +70,19 @@ class Model:
         """The rules that one is chosen from; with other numbers of steps to compare."""
         found = self.detector.evidence(x)
         looks = {rule_name(*own): _weighed(found, own) for own in RULES}
-        for steps in STEPS:
+        for steps, other in self.with_steps().items():
             if steps != self.detector.rule.steps:
-                changed = replace(self.detector.rule, steps=steps, start=START * steps)
-                other = Detector(self.detector.trained, changed).settle(self.benign)
-                seen = other.evidence(x)
+                seen = other.detector.evidence(x)
                 looks |= {f"{ONLY_SHOWN}{steps} steps: {rule_name(*own)}": _weighed(seen, own) for own in SHOWN}
         return looks
+
+    def with_steps(self) -> "dict[int, Model]":
+        """The same network with other numbers of DDIM steps, each settled anew."""
+        found = {}
+        for steps in STEPS:
+            rule = replace(self.detector.rule, steps=steps, start=START * steps)
+            found[steps] = Model(Detector(self.detector.trained, rule).settle(self.benign), self.benign)
+        return found
 
     def parameters(self) -> int:
         """Weights of the network."""
