@@ -11,6 +11,8 @@ mod vet;
 
 use clap::Subcommand;
 
+pub(crate) use vet::try_elsewhere;
+
 use crate::exit::Result;
 
 /// `ganglion model`.

@@ -147,6 +147,7 @@ fn failed(error: impl std::error::Error) -> Error {
 }
 
 fn open(folder: &Path, settings: &Settings) -> Result<Bundle> {
+    super::vet::try_elsewhere(folder)?;
     Bundle::open(folder, settings).map_err(failed)
 }
 

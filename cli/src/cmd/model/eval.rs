@@ -13,6 +13,7 @@ use ganglion_brain::model::{Scores, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::rows::{Chunk, TableRows};
+use super::vet::try_elsewhere;
 use crate::cmd::say;
 use crate::exit::{Code, Error, Result};
 use crate::table::{Align, render};
@@ -62,6 +63,7 @@ pub(super) fn run(args: &Eval) -> Result {
     writable(args.json.as_deref())?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let settings = Settings { sessions: threads.map_or(1, NonZeroUsize::get), ..Settings::single() };
+    try_elsewhere(&args.bundle)?;
     let mut bundle = Bundle::open(&args.bundle, &settings).map_err(|error| Error::Failed(error.to_string()))?;
     let mut rows = TableRows::open(&args.data, &bundle.manifest, Some(args.label_column.as_deref()))?;
     let mut scoring = Scoring {

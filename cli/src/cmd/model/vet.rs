@@ -38,7 +38,7 @@ pub(super) fn run(args: &Vet) -> Result {
 }
 
 /// Loads and runs the bundle in a process of its own first, within limits.
-pub(super) fn try_elsewhere(bundle: &Path) -> Result<()> {
+pub(crate) fn try_elsewhere(bundle: &Path) -> Result<()> {
     let keys = Keyring::load(Path::new(SYSTEM_KEYS)).map_err(|error| Error::Failed(error.to_string()))?;
     let files = Files::read(bundle, &keys).map_err(failed)?;
     Vetting::this_program(ROWS).check(bundle, &files).map_err(failed)

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::capture::Input;
 use super::{live, tables};
 use crate::cmd::events::{line, shares};
+use crate::cmd::model::try_elsewhere;
 use crate::cmd::say;
 use crate::exit::{Code, Error, Result};
 use crate::target::show_target;
@@ -63,6 +64,7 @@ pub(super) fn run(args: &Score) -> Result {
     };
     let playbook = playbook.map_err(|error| Error::Usage(error.to_string()))?;
     let folder = args.bundle.clone().unwrap_or_else(|| BrainConfig::default().bundle);
+    try_elsewhere(&folder)?;
     let bundle = Bundle::open(&folder, &Settings::default()).map_err(|error| Error::Failed(error.to_string()))?;
     let mut input = Input::open(&args.file)?;
     let mut scorer = Scorer::new(args, bundle, playbook)?;
