@@ -3,10 +3,18 @@
 use std::ops::Range;
 
 use super::super::WriteError;
+use super::distinct::{Distinct, Seed};
 use crate::table::Cells;
 
 /// Bytes of a page by which it is told whether compressing is worth its time.
 const SAMPLE_BYTES: usize = 4096;
+/// Numbers of a page that are worth a dictionary: no more than so many, and each is there so many times on average.
+const MOST_VALUES: usize = 1024;
+const ROWS_A_VALUE: usize = 4;
+/// A dictionary is given up early where so many first rows have more than half as many values.
+const SAMPLE_ROWS: usize = 256;
+/// Values of which a byte tells which one it is.
+const BYTE_VALUES: usize = 256;
 
 /// A page without its header.
 #[derive(Clone, Debug)]
@@ -24,27 +32,48 @@ pub(super) struct Packed {
 pub(super) enum Form {
     /// One value, which all rows have; not compressed.
     Same,
+    /// So many numbers, then for each row which of them it has, in one byte where that is enough, else in two.
+    Few(usize),
     /// All values, plain.
     Plain,
     /// The same, compressed.
     Packed,
 }
 
+impl Form {
+    /// Values that the page gives to the dictionary.
+    pub(super) fn values(self) -> usize {
+        match self {
+            Self::Same => 1,
+            Self::Few(values) => values,
+            Self::Plain | Self::Packed => 0,
+        }
+    }
+}
+
 /// Makes pages, with room that is used again for each.
-#[derive(Default)]
 pub(super) struct Packer {
     plain: Vec<u8>,
     packed: Vec<u8>,
+    distinct: Distinct,
+    numbers: Vec<u16>,
     pub(super) out: Vec<u8>,
 }
 
 impl Packer {
+    pub(super) fn new(seed: Seed) -> Self {
+        let distinct = Distinct::new(seed, MOST_VALUES);
+        Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out: Vec::new() }
+    }
+
     pub(super) fn page(&mut self, cells: &Cells) -> Result<Packed, WriteError> {
         self.plain.clear();
         let start = self.out.len();
         let form = if is_constant(cells) {
             plain(cells, 1, &mut self.out);
             Form::Same
+        } else if self.is_few(cells) {
+            self.few()
         } else {
             plain(cells, cells.len(), &mut self.plain);
             match pack(&self.plain, &mut self.packed)? {
@@ -64,6 +93,72 @@ impl Packer {
             _ => None,
         };
         Ok(Packed { form, range: start..self.out.len(), plain_bytes: self.plain.len(), bounds })
+    }
+
+    /// Whether there are few numbers, which it finds out by numbering them.
+    fn is_few(&mut self, cells: &Cells) -> bool {
+        match cells {
+            Cells::Int(cells) | Cells::Time(cells) => self.number(cells, i64::cast_unsigned),
+            Cells::Float(cells) | Cells::FloatOrWhole { values: cells, .. } => self.number(cells, f64::to_bits),
+            Cells::Text(_) => false,
+        }
+    }
+
+    fn number<T: Copy>(&mut self, cells: &[T], bits: impl Fn(T) -> u64) -> bool {
+        let most = MOST_VALUES.min(cells.len() / ROWS_A_VALUE);
+        self.distinct.clear();
+        self.numbers.clear();
+        self.numbers.resize(cells.len(), 0);
+        let (sample, rest) = cells.split_at(SAMPLE_ROWS.min(cells.len()));
+        let mut places = self.numbers.iter_mut();
+        for (cells, most) in [(sample, most.min(SAMPLE_ROWS / 2)), (rest, most)] {
+            for (cell, place) in cells.iter().zip(&mut places) {
+                match self.distinct.number(bits(*cell)) {
+                    Some(number) => *place = number,
+                    None => return false,
+                }
+            }
+            if self.distinct.values().len() > most {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn few(&mut self) -> Form {
+        let values = self.distinct.values();
+        words(values.iter().map(|value| value.to_le_bytes()), &mut self.out);
+        if values.len() <= BYTE_VALUES {
+            self.out.extend(self.numbers.iter().map(|number| *number as u8));
+        } else {
+            self.out.extend(self.numbers.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        Form::Few(values.len())
+    }
+}
+
+/// The values of a page of [`Form::Few`], and which of them each row has.
+pub(super) fn few(page: &[u8], values: usize) -> Option<(&[[u8; 8]], Numbers<'_>)> {
+    let (words, numbers) = page.split_at_checked(values * 8)?;
+    let numbers = if values <= BYTE_VALUES { Numbers::Bytes(numbers) } else { Numbers::Halves(numbers.as_chunks().0) };
+    Some((words.as_chunks().0, numbers))
+}
+
+/// Which value each row has.
+pub(super) enum Numbers<'a> {
+    Bytes(&'a [u8]),
+    Halves(&'a [[u8; 2]]),
+}
+
+impl Numbers<'_> {
+    /// The numbers that those of this page have in `all`, for each row.
+    pub(super) fn renumbered(&self, all: &[u16], out: &mut Vec<u16>) {
+        let of = |number: usize| all.get(number).copied().unwrap_or(0);
+        out.clear();
+        match self {
+            Self::Bytes(numbers) => out.extend(numbers.iter().map(|number| of(usize::from(*number)))),
+            Self::Halves(numbers) => out.extend(numbers.iter().map(|half| of(u16::from_le_bytes(*half).into()))),
+        }
     }
 }
 
@@ -129,17 +224,4 @@ fn words(words: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut Vec<u8>) {
     for (place, word) in out[start..].chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word);
     }
-}
-
-/// Indices into a dictionary, all the same: their width in bits, then one run of so many. There are never more values
-/// than batches in a row group, so a byte holds an index.
-pub(super) fn run(rows: usize, index: usize) -> Vec<u8> {
-    let mut out = vec![8];
-    let mut header = (rows as u64) << 1;
-    while header >= 0x80 {
-        out.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    out.extend([header as u8, index as u8]);
-    out
 }
