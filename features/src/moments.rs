@@ -23,7 +23,7 @@ impl Sums {
 
     /// Arithmetic mean, 0 for an empty group.
     pub(crate) fn mean(self) -> f64 {
-        ratio(self.sum as f64, self.n as f64)
+        ratio(float(self.sum), float(self.n))
     }
 
     /// Sample variance (n − 1), 0 for fewer than two values: (n·Σx² − (Σx)²) / (n·(n − 1)).
@@ -35,7 +35,7 @@ impl Sums {
             Some([n, sum, squares]) => (n * squares).saturating_sub(sum * sum) as f64,
             None => self.n.saturating_mul(self.squares).saturating_sub(self.sum.saturating_mul(self.sum)) as f64,
         };
-        above / (self.n as f64 * (self.n - 1) as f64)
+        above / (float(self.n) * float(self.n - 1))
     }
 
     /// Numbers whose products fit in 64 bits, as nearly all do: a fraction of the time.
@@ -49,6 +49,11 @@ impl Sums {
     pub(crate) fn deviation(self) -> f64 {
         self.variance().sqrt()
     }
+}
+
+/// The nearest number: where 64 bits are enough, by the processor.
+fn float(number: u128) -> f64 {
+    u64::try_from(number).map_or_else(|_| number as f64, |number| number as f64)
 }
 
 /// `above / below`, 0 when `below` is 0.

@@ -9,8 +9,9 @@ use ganglion_flow::{FlowKey, FlowState, HalfOpen, RecordHeader, Wire};
 use super::Options;
 use super::columns::Records;
 
-/// Rows of a batch; the last one has fewer.
-const BATCH_ROWS: usize = 4_096;
+/// Rows of a batch; the last one has fewer. Records and columns of so many lie in a second-level cache for the most part,
+/// and nobody waits for long at the end.
+const BATCH_ROWS: usize = 2_048;
 
 /// Records that a shard made, each kind in the order in which it was made.
 #[derive(Default)]
@@ -100,11 +101,10 @@ impl Rows {
                 self.waiting.pop_front();
                 continue;
             };
-            let record = record(&piece.shards, &place);
-            if let Some(context) = &mut self.context {
-                self.around.push(context.surroundings(&record));
+            put(&piece.shards, &place, &mut self.records);
+            if let (Some(context), Some(record)) = (&mut self.context, self.records.last()) {
+                self.around.push(context.surroundings(record));
             }
-            self.records.push(record);
         }
         self.undealt -= self.records.len();
         let records = std::mem::replace(&mut self.records, Vec::with_capacity(BATCH_ROWS));
@@ -119,6 +119,12 @@ impl Rows {
 }
 
 impl Made {
+    /// What was made, and in its place room for as much.
+    pub(super) fn take(&mut self) -> Self {
+        let next = Self { lone: Vec::with_capacity(self.lone.len()), full: Vec::with_capacity(self.full.len()) };
+        std::mem::replace(self, next)
+    }
+
     fn places(&self, shard: u32) -> impl Iterator<Item = Place> {
         let lone = self.lone.iter().zip(0..).map(move |((header, slot), at)| {
             let (time_us, first_us) = (header.time_us, slot.seen_us);
@@ -132,15 +138,17 @@ impl Made {
     }
 }
 
-fn record(shards: &[Made], place: &Place) -> FlowRecord {
+/// Appends the record at this place.
+fn put(shards: &[Made], place: &Place, records: &mut Vec<FlowRecord>) {
     let (made, at) = (&shards[place.shard as usize], place.at as usize);
     if place.is_full {
-        return made.full[at];
+        // From there to here without a stop.
+        return records.extend_from_slice(&made.full[at..=at]);
     }
     let (header, slot) = &made.lone[at];
     let mut state = FlowState::ZERO;
     slot.open(&mut state);
-    FlowRecord { header: *header, key: slot.key, state }
+    records.push(FlowRecord { header: *header, key: slot.key, state });
 }
 
 fn key<'a>(shards: &'a [Made], place: &Place) -> &'a FlowKey {

@@ -160,3 +160,52 @@ fn a_run_of_any_length_reads_back() {
         assert_eq!(count, rows);
     }
 }
+
+/// Pages of all forms in one row group: few numbers, more than a byte numbers, too many, one, and few again.
+#[test]
+fn numbers_of_any_variety_read_back() {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    use ::parquet::record::Field as Value;
+    let pages: [(usize, u64); 6] = [(1000, 2), (4096, 700), (2048, u64::MAX), (64, 1), (3001, 250), (7, 3)];
+    let fields = vec![field("n", Kind::Int), field("x", Kind::Float), field("at", Kind::Time)];
+    let encoder = Encoder::new(Format::Parquet, fields, Spelling::Shortest, &[]).unwrap();
+    let mut writer = encoder.writer(Vec::new()).unwrap();
+    let (mut expected, mut state) = (Vec::new(), 7_u64);
+    for (rows, variety) in pages {
+        let numbers: Vec<i64> = (0..rows)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((state >> 11) % variety) as i64
+            })
+            .collect();
+        let floats: Vec<f64> = numbers.iter().map(|number| -(*number as f64) / 3.0).collect();
+        expected.extend(numbers.iter().zip(&floats).map(|(n, x)| (*n, *x)));
+        let columns = vec![Cells::Int(numbers.clone()), Cells::Float(floats), Cells::Time(numbers)];
+        writer.append(encoder.encode(&Batch { columns, rows }).unwrap()).unwrap();
+    }
+    let file = SerializedFileReader::new(bytes::Bytes::from(writer.finish().unwrap())).unwrap();
+    assert_eq!(file.num_row_groups(), 1);
+    let mut read = 0;
+    for (row, (n, x)) in file.get_row_iter(None).unwrap().zip(&expected) {
+        let cells: Vec<Value> = row.unwrap().into_columns().into_iter().map(|(_, value)| value).collect();
+        assert_eq!(cells, [Value::Long(*n), Value::Double(*x), Value::TimestampMicros(*n)], "row {read}");
+        read += 1;
+    }
+    assert_eq!(read, expected.len());
+}
+
+/// Few numbers take a few bits each, however they lie about.
+#[test]
+fn few_numbers_are_small() {
+    let encoder = Encoder::new(Format::Parquet, vec![field("x", Kind::Float)], Spelling::Shortest, &[]).unwrap();
+    let bytes = |variety: u64| {
+        let mut writer = encoder.writer(Vec::new()).unwrap();
+        let cells: Vec<f64> = (0..8192_u64).map(|row| (row.wrapping_mul(2_654_435_761) >> 7) % variety).map(|x| x as f64).collect();
+        writer.append(encoder.encode(&Batch { rows: cells.len(), columns: vec![Cells::Float(cells)] }).unwrap()).unwrap();
+        writer.finish().unwrap().len()
+    };
+    let around = 700;
+    assert!(bytes(2) < 8192 / 8 + around, "{}", bytes(2));
+    assert!(bytes(16) < 8192 / 2 + around, "{}", bytes(16));
+    assert!(bytes(200) < 8192 + 200 * 8 + around, "{}", bytes(200));
+}

@@ -8,7 +8,9 @@ use crate::ganglion::columns::Records;
 use crate::ganglion::passing::Passing;
 use crate::ganglion::rows::{Made, Rows};
 
-/// Pieces under way.
+/// Pieces under way, beside one for each job. More would only push each other out of the caches.
+const PIECES_MORE: usize = 2;
+/// More than that are never under way.
 const PIECES_MAX: usize = 12;
 
 /// Work for one thread.
@@ -64,6 +66,7 @@ pub(super) struct State<T> {
     /// Batches that wait for a thread.
     batches: VecDeque<(u64, Records)>,
     batches_max: u64,
+    pieces_max: usize,
     /// Batches so far.
     dealt: u64,
     /// Batches encoded, by number.
@@ -85,6 +88,7 @@ impl<T> State<T> {
             rows: Some(Box::new(rows)),
             batches: VecDeque::new(),
             batches_max: jobs as u64 + 1,
+            pieces_max: (jobs + PIECES_MORE).min(PIECES_MAX),
             dealt: 0,
             encoded: BTreeMap::new(),
             written: 0,
@@ -129,7 +133,7 @@ impl<T> State<T> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.pieces.len() < PIECES_MAX
+        self.pieces.len() < self.pieces_max
     }
 
     /// A batch to be written.

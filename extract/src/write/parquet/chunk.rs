@@ -15,6 +15,9 @@ use super::distinct::{Distinct, Seed};
 use super::indices::{packed, run, width};
 use super::page::{Form, Packed, few};
 
+/// Room for a page's header.
+const HEADER_BYTES: usize = 48;
+
 /// The column at `at`, page by page, and what the footer says of it.
 pub(super) fn chunk(
     at: usize,
@@ -23,7 +26,8 @@ pub(super) fn chunk(
     seed: Seed,
 ) -> Result<(Bytes, ColumnCloseResult), WriteError> {
     let pages: Vec<_> = parts.iter().filter_map(|part| Some((part, part.pages.get(at)?))).collect();
-    let mut out = Pages::default();
+    let bytes = pages.iter().map(|(_, page)| page.range.len() + HEADER_BYTES).sum();
+    let mut out = Pages::with_capacity(bytes);
     let values = pages.iter().map(|(_, page)| page.form.values()).sum();
     let mut dictionary = Dictionary::new(column, values, seed);
     let numbers = pages.iter().map(|(part, page)| dictionary.numbers(part, page)).collect::<Result<Vec<_>, _>>()?;
@@ -115,13 +119,11 @@ struct Pages {
     written: Vec<(PageType, Encoding, PageWriteSpec)>,
 }
 
-impl Default for Pages {
-    fn default() -> Self {
-        Self { sink: TrackedWrite::new(Vec::new()), written: Vec::new() }
-    }
-}
-
 impl Pages {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { sink: TrackedWrite::new(Vec::with_capacity(bytes)), written: Vec::new() }
+    }
+
     fn dictionary(&mut self, values: &Dictionary<'_>) -> Result<(), WriteError> {
         let plain = values.plain();
         // Pages of dictionaries are always compressed.

@@ -11,8 +11,8 @@ const SAMPLE_BYTES: usize = 4096;
 /// Numbers of a page that are worth a dictionary: no more than so many, and each is there so many times on average.
 const MOST_VALUES: usize = 1024;
 const ROWS_A_VALUE: usize = 4;
-/// A dictionary is given up early where so many first rows have more than half as many values.
-const SAMPLE_ROWS: usize = 256;
+/// A dictionary is given up early where so many first rows have more than three quarters as many values.
+const SAMPLE_ROWS: usize = 512;
 /// Values of which a byte tells which one it is.
 const BYTE_VALUES: usize = 256;
 
@@ -111,7 +111,7 @@ impl Packer {
         self.numbers.resize(cells.len(), 0);
         let (sample, rest) = cells.split_at(SAMPLE_ROWS.min(cells.len()));
         let mut places = self.numbers.iter_mut();
-        for (cells, most) in [(sample, most.min(SAMPLE_ROWS / 2)), (rest, most)] {
+        for (cells, most) in [(sample, most.min(SAMPLE_ROWS / 4 * 3)), (rest, most)] {
             for (cell, place) in cells.iter().zip(&mut places) {
                 match self.distinct.number(bits(*cell)) {
                     Some(number) => *place = number,
