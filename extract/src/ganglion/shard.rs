@@ -103,11 +103,8 @@ impl Shard {
             return 0;
         }
         let state = &self.full.at(place & !FULL).state;
-        let (own, other) = if state.is_forward(passing.sender_is_a()) {
-            (&state.fwd, &state.bwd)
-        } else {
-            (&state.bwd, &state.fwd)
-        };
+        let (own, other) =
+            if state.is_forward(passing.sender_is_a()) { (&state.fwd, &state.bwd) } else { (&state.bwd, &state.fwd) };
         let whole = state.active_start_us ^ u64::from(state.flags_seen);
         whole ^ own.packets ^ own.last_us ^ own.bulk_last_us ^ other.bulk_last_us
     }

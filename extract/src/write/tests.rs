@@ -200,8 +200,10 @@ fn few_numbers_are_small() {
     let encoder = Encoder::new(Format::Parquet, vec![field("x", Kind::Float)], Spelling::Shortest, &[]).unwrap();
     let bytes = |variety: u64| {
         let mut writer = encoder.writer(Vec::new()).unwrap();
-        let cells: Vec<f64> = (0..8192_u64).map(|row| (row.wrapping_mul(2_654_435_761) >> 7) % variety).map(|x| x as f64).collect();
-        writer.append(encoder.encode(&Batch { rows: cells.len(), columns: vec![Cells::Float(cells)] }).unwrap()).unwrap();
+        let numbers = (0..8192_u64).map(|row| (row.wrapping_mul(2_654_435_761) >> 7) % variety);
+        let cells: Vec<f64> = numbers.map(|number| number as f64).collect();
+        let batch = Batch { rows: cells.len(), columns: vec![Cells::Float(cells)] };
+        writer.append(encoder.encode(&batch).unwrap()).unwrap();
         writer.finish().unwrap().len()
     };
     let around = 700;
