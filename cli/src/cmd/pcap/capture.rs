@@ -73,7 +73,7 @@ impl Input {
                     break;
                 }
             }
-            if self.frames % FRAMES_A_LOOK == 0 {
+            if self.frames.is_multiple_of(FRAMES_A_LOOK) {
                 self.bar.set_position(self.capture.input_bytes_read());
             }
         }
