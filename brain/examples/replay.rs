@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for decision in policy.judge(&each.meta, &scores, row) {
                 if json {
                     let target = match decision.alert.target.and_then(|target| target.of) {
-                        Some(Of::Address(address)) => vec![address],
+                        Some(Of::Address(name) | Of::Network(name)) => vec![name],
                         Some(Of::Flow(flow)) => vec![flow.source_address, flow.destination_address],
                         None => Vec::new(),
                     };
