@@ -45,8 +45,8 @@ class Arrays:
     # Number into `labels`.
     label: I32
 
-    def take(self, mask: Bool) -> "Arrays":
-        """The rows of a mask."""
+    def take(self, mask: Bool | I64) -> "Arrays":
+        """The rows of a mask, or of these numbers."""
         return Arrays(**{item.name: getattr(self, item.name)[mask] for item in fields(self)})
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ganglion_trainer.classes import NAMES
 from ganglion_trainer.inputs import F64
@@ -42,13 +42,14 @@ def intervals(groups: list[tuple[str, list[Result]]], bar: float | None) -> byte
                 colour = ACCENT if own["family"] == "diffusion" else SOFT
                 axis.plot([low, high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
                 axis.plot(middle, place, "o", color=colour, markersize=6)
-            if bar is not None:
+            if bar is not None and name == "stratified":
                 axis.axvline(bar, color=INK, linewidth=1, linestyle=":")
                 axis.text(bar, -0.75, f" bar {bar:g}", fontsize=8, color=SOFT, va="center")
             axis.set_yticks(range(len(results)), [title(str(own["model"])) for own in results])
             axis.tick_params(axis="y", length=0, labelcolor=INK)
             axis.set_ylim(len(results) - 0.5, -1)
             axis.set_xlim(left, 1 + 0.03 * (1 - left))
+            axis.xaxis.set_major_locator(MaxNLocator(5))
             axis.grid(visible=False, axis="y")
             axis.set_title(f"{name} folds")
             axis.set_xlabel("macro F1, 95 % interval")

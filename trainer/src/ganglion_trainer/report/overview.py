@@ -56,13 +56,13 @@ def models(subject: Subject) -> str:
     """Every classifier on every split."""
     own, parts = subject.comparison, []
     groups = [(split, own.of(split)) for split in own.splits()]
-    bar = BAR if own.about.get("rows", 0) >= 1000 else None
+    # The bar is one for columns of CICFlowMeter.
+    bar = BAR if "Flow Duration" in own.about.get("features", []) else None
+    caption = "Macro F1 over classes with 50 rows or more."
+    if bar is not None:
+        caption += f" Dotted: {bar:g}, which the diffusion model must reach on stratified folds."
     png = figures.intervals(groups, bar)
-    parts.append(
-        subject.picture(
-            "models", png, "Macro F1 of every model with its interval", "Macro F1 over classes with 50 rows or more."
-        )
-    )
+    parts.append(subject.picture("models", png, "Macro F1 of every model with its interval", caption))
     for split, results in groups:
         head = ["model", "macro F1", "all classes", "log loss", "calibration error", "parameters", "size", "flows/s"]
         table = Table(
@@ -113,7 +113,7 @@ def per_class(subject: Subject) -> str:
             for place, (result, score) in enumerate(zip(results, scores, strict=True)):
                 low, high = result.get("f1_low", {}).get(name), result.get("f1_high", {}).get(name)
                 beside = f"{low:.3f}–{high:.3f}" if place == 0 and low is not None and high is not None else ""
-                cells.append(Cell(number(score), beside, "best" if known and score == max(known) else ""))
+                cells.append(Cell(number(score), beside, "best" if score and score == max(known) else ""))
             table.add(name, cells, "" if name in own.judged else "rare")
         for row, key, among in (("mean of judged", "macro_f1", own.judged), ("mean of all", "macro_f1_all", own.names)):
             known = [published[name] for name in among if name in published]
