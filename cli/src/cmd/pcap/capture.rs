@@ -19,7 +19,6 @@ const OF_UNKNOWN_SIZE: &str = "{spinner} {binary_bytes}  {binary_bytes_per_sec},
 /// An open capture.
 pub(super) struct Input {
     capture: Capture,
-    name: String,
     bar: ProgressBar,
     pub(super) frames: u64,
     /// In words, the first of its kind.
@@ -48,7 +47,7 @@ impl Input {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Ok(Self { capture, name, bar, frames: 0, faults: Vec::new(), refused: 0 })
+        Ok(Self { capture, bar, frames: 0, faults: Vec::new(), refused: 0 })
     }
 
     /// Gives every frame to `take`, up to the end or to where the capture is damaged.
@@ -78,6 +77,6 @@ impl Input {
             }
         }
         self.bar.finish_and_clear();
-        self.faults.iter().for_each(|fault| eprintln!("ganglion: {}: {fault}", self.name));
+        self.faults.iter().for_each(|fault| eprintln!("ganglion: {fault}"));
     }
 }

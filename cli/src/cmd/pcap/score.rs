@@ -130,7 +130,9 @@ impl Scorer {
 
     fn explain(&mut self, decision: &Decision, values: &[f32]) -> Result<Option<Explanation>> {
         let Some(source) = &mut self.source else { return Ok(None) };
-        source.explain(values, decision.class).map_err(|error| Error::Failed(error.to_string()))
+        let found = source.explain(values, decision.class).map_err(|error| Error::Failed(error.to_string()))?;
+        let (verdict_id, target) = (decision.alert.verdict_id.clone(), decision.alert.target.clone());
+        Ok(found.map(|found| Explanation { verdict_id, target, ..found }))
     }
 
     fn tell(&self, meta: &Meta, decision: &Decision, explained: Option<Explanation>) -> Result<()> {
