@@ -30,7 +30,7 @@ def settings() -> Config:
 
 
 def _request(out: Path, models: tuple[str, ...] = MODELS, seeds: int = 1) -> run.Request:
-    return run.Request(models, ("stratified", "grouped"), seeds, out, True, "a test")
+    return run.Request(models, ("stratified", "grouped"), (seeds, 1), out, True, "a test")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,17 @@ def test_what_is_done_is_not_done_again(
     made.clear()
     run.compare(modelled.dataset(), other, _request(again, ("k-means",)))
     assert set(made) == {"k-means"}
+
+
+def test_more_seeds_go_to_the_diffusion_model_and_the_best_rivals(
+    compared: tuple[Path, dict[str, Any]], settings: Config, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(compared[0], again)
+    result = run.compare(modelled.dataset(), settings, _request(again, seeds=2))
+    seeds = {(own["model"], own["split"]): own["seeds"] for own in result["results"]}
+    assert seeds["diffusion", "stratified"] == seeds["extra-trees", "stratified"] == [1, 2]
+    assert seeds["k-means", "stratified"] == seeds["diffusion", "grouped"] == [1]
 
 
 def test_broken_results_are_named(compared: tuple[Path, dict[str, Any]], settings: Config, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument("--config", type=Path, metavar="FILE", help="settings in place of the defaults (TOML)")
     command.add_argument("--models", type=_list, metavar="A,B", help="these alone [all that the data set fits]")
     command.add_argument("--splits", type=_list, default=["stratified", "grouped"], metavar="A,B")
-    seeds = "of the diffusion model and the two best rivals [5]"
-    command.add_argument("--seeds", type=_count, default=5, metavar="N", help=seeds)
+    seeds = "of the diffusion model and the two best rivals, for all splits or for each [5]"
+    command.add_argument("--seeds", type=_counts, default=[5], metavar="N[,N]", help=seeds)
     command.add_argument("--quick", action="store_true", help="little training, one seed: to see that all works")
     command.set_defaults(run=_compare)
 
@@ -84,6 +84,10 @@ def _count(text: str) -> int:
     return value
 
 
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
+
+
 def _compare(args: argparse.Namespace, command: str) -> None:
     # PyTorch takes a second to load; other commands do without.
     from ganglion_trainer.compare import render, run
@@ -94,9 +98,13 @@ def _compare(args: argparse.Namespace, command: str) -> None:
             raise TrainerError(f"unknown split {own!r}; known are {', '.join(splits.HOWS)}")
     if args.quick:
         settings = run.quick(settings)
-    seeds = 1 if args.quick else args.seeds
+    seeds = [1] if args.quick else args.seeds
+    if len(seeds) == 1:
+        seeds = seeds * len(args.splits)
+    if len(seeds) != len(args.splits):
+        raise TrainerError(f"--seeds: {len(seeds)} numbers for {len(args.splits)} splits")
     models = run.models_for(data, args.models)
-    request = run.Request(models, tuple(args.splits), seeds, args.output, args.quick, command)
+    request = run.Request(models, tuple(args.splits), tuple(seeds), args.output, args.quick, command)
     print(render.text(run.compare(data, settings, request)))
 
 

@@ -35,7 +35,8 @@ class Request:
 
     models: tuple[str, ...]
     splits: tuple[splits.How, ...]
-    seeds: int
+    # Per split.
+    seeds: tuple[int, ...]
     out: Path
     quick: bool
     command: str
@@ -74,13 +75,12 @@ def compare(dataset: Dataset, config: Config, request: Request) -> dict[str, Any
     for model in (DIFFUSION, *(own for own in trained if own != DIFFUSION)):
         if model in trained and len(task.classes) > 3:
             result["leave_one_out"].append(leave_one_out(task, model, [1], hypers[model]))
-    _write(result, task, request, kept, started, 1)
-    for split in request.splits:
-        for seed in range(2, request.seeds + 1):
+    _write(result, task, request, kept, started)
+    for split, seeds in zip(request.splits, request.seeds, strict=True):
+        for seed in range(2, seeds + 1):
             for model in many:
                 kept[model, split, seed] = _folds(task, model, split, seed)
-            _write(result, task, request, kept, started, seed)
-    _write(result, task, request, kept, started, request.seeds)
+            _write(result, task, request, kept, started)
     return result
 
 
@@ -96,7 +96,6 @@ def _write(
     request: Request,
     kept: dict[tuple[str, str, int], list[Part]],
     started: float,
-    seeds: int,
 ) -> None:
     """All that is known so far: a comparison that is stopped has a result, too."""
     entries = []
@@ -107,7 +106,7 @@ def _write(
                 if len(members) > 1:
                     entries.append(_vote(task, members, split, request.out))
                 continue
-            own = [seed for seed in range(1, seeds + 1) if (model, split, seed) in kept]
+            own = sorted(seed for other, part, seed in kept if (other, part) == (model, split))
             entries.append(_entry(task, model, split, own, kept, request.out))
     result["results"] = entries
     result["curves"] = {DIFFUSION: _curves(kept)}

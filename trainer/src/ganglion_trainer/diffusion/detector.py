@@ -1,8 +1,8 @@
 """What ships: class probabilities, anomaly score and embedding of raw rows, with K unrolled DDIM steps.
 
-Two looks at a row. The clean one tells its class, and where its embedding lies. The other adds a constant
-noise, removes it in K steps and measures how far the row that comes out is from the one that went in, column
-by column in units of what benign training rows miss. One rule joins both looks; it is frozen on validation rows.
+Two looks at a row. The clean one tells its class, and how far row and embedding are from benign ones. The other
+adds a constant noise, removes it in K steps and measures how far the row that comes out is from the one that went in,
+column by column in units of what benign training rows miss. One rule joins all; it is frozen on validation rows.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +18,8 @@ from ganglion_trainer.diffusion.fit import Trained
 _CHUNK = 4096
 # Errors of a column are not taken for smaller than this, against the mean square of standardised columns of 1.
 LEAST_ERROR = 1e-3
+# Deviations of prototypes are not taken for smaller than this: of bottlenecks, and of scaled columns.
+_LEAST_EMBEDDING, _LEAST_ROW = 1e-3, 0.1
 # Of the noise constant; part of the model.
 _NOISE_SEED = 20_240_607
 
@@ -29,10 +31,14 @@ class Rule:
     # DDIM steps, and the time they start from.
     steps: int = 1
     start: int = 30
-    # Weights of rebuilding and of the logits' odds in the score, beside the distance's weight of 1.
+    # Weights in the score, beside the embedding's distance, whose weight is 1: of the row's distance, of rebuilding
+    # and of the logits' odds.
+    rows: float = 8.0
     rebuilding: float = 0.3
     odds: float = 0.0
+    # Benign prototypes of the embedding, and of rows.
     prototypes: int = 512
+    row_prototypes: int = 256
     temperature: float = 1.0
 
 
@@ -40,6 +46,7 @@ class Rule:
 class Looks:
     """What is seen of rows."""
 
+    clean: Tensor
     logits: Tensor
     # Bottlenecks: of the clean row, and of the noisy one at the first step.
     embedding: Tensor
@@ -61,10 +68,11 @@ class Detector(nn.Module):
         self.shares = schedule.kept(trained.settings.noise_steps)
         self.register_buffer("noise", constant_noise(trained.scales.width))
         self.known: prototypes.Prototypes | None = None
+        self.known_rows: prototypes.Prototypes | None = None
         self.precision: F32 = np.ones(trained.scales.width, dtype=np.float32)
-        # Middle and spread over benign training rows: of distance, error, odds.
-        self.middle: F32 = np.zeros(3, dtype=np.float32)
-        self.spread: F32 = np.ones(3, dtype=np.float32)
+        # Middle and spread over benign training rows: of both distances, error, odds.
+        self.middle: F32 = np.zeros(4, dtype=np.float32)
+        self.spread: F32 = np.ones(4, dtype=np.float32)
         self.eval()
 
     @property
@@ -81,8 +89,8 @@ class Detector(nn.Module):
                 none = self.net.time(torch.zeros(1, dtype=torch.long)).expand(len(clean), -1)
                 embedding, _ = self.net.encode(clean, none)
                 rebuilt, noisy = self.rebuild(clean)
-                parts.append((self.net.head(embedding), embedding, noisy, (rebuilt - clean) ** 2))
-        return Looks(*(torch.cat([part[number] for part in parts]) for number in range(4)))
+                parts.append((clean, self.net.head(embedding), embedding, noisy, (rebuilt - clean) ** 2))
+        return Looks(*(torch.cat([part[number] for part in parts]) for number in range(5)))
 
     def rebuild(self, clean: Tensor) -> tuple[Tensor, Tensor]:
         """Adds the constant noise and removes it again, step by step; the row, and the first step's bottleneck."""
@@ -99,7 +107,8 @@ class Detector(nn.Module):
     def settle(self, benign: F32) -> "Detector":
         """Learns from benign training rows what is usual."""
         looks = self.look(benign)
-        self.known = prototypes.learn(_both(looks), self.rule.prototypes, 1)
+        self.known = prototypes.learn(_both(looks), self.rule.prototypes, _LEAST_EMBEDDING, 1)
+        self.known_rows = prototypes.learn(looks.clean.numpy(), self.rule.row_prototypes, _LEAST_ROW, 1)
         missed: F32 = looks.missed.numpy()
         scale = missed.mean(axis=0) + LEAST_ERROR * float(missed.mean())
         self.precision = (1.0 / np.maximum(scale, 1e-12)).astype(np.float32)
@@ -108,20 +117,22 @@ class Detector(nn.Module):
         return self
 
     def _parts(self, looks: Looks) -> F32:
-        """Distance, error and odds per row, as they come."""
+        """Both distances, error and odds per row, as they come."""
         assert self.known is not None
+        assert self.known_rows is not None
         missed: F32 = looks.missed.numpy()
         error = np.log((missed * self.precision).mean(axis=1) + LEAST_ERROR)
         odds: F32 = against(looks.logits, self.trained.benign).numpy()
-        return np.stack([self.known.distance(_both(looks)), error, odds], axis=1).astype(np.float32)
+        near, near_row = self.known.distance(_both(looks)), self.known_rows.distance(looks.clean.numpy())
+        return np.stack([near, near_row, error, odds], axis=1).astype(np.float32)
 
     def evidence(self, x: F32) -> F32:
-        """Distance, error and odds per row, in units of their spread over benign rows."""
+        """Both distances, error and odds per row, in units of their spread over benign rows."""
         return np.asarray((self._parts(self.look(x)) - self.middle) / self.spread)
 
     def weights(self) -> F32:
-        """Of distance, error and odds."""
-        return np.array([1.0, self.rule.rebuilding, self.rule.odds], dtype=np.float32)
+        """Of both distances, error and odds."""
+        return np.array([1.0, self.rule.rows, self.rule.rebuilding, self.rule.odds], dtype=np.float32)
 
     def score(self, x: F32) -> tuple[F32, F32]:
         """Probabilities and anomaly of rows, as the graph gives them."""
@@ -133,7 +144,8 @@ class Detector(nn.Module):
     def with_rule(self, **changes: float) -> "Detector":
         """The same with another temperature or other weights."""
         made = Detector(self.trained, replace(self.rule, **changes))  # type: ignore[arg-type]
-        made.known, made.precision, made.middle, made.spread = self.known, self.precision, self.middle, self.spread
+        made.known, made.known_rows, made.precision = self.known, self.known_rows, self.precision
+        made.middle, made.spread = self.middle, self.spread
         return made
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganglion_trainer.derived import F32
 from ganglion_trainer.diffusion import net
 from ganglion_trainer.diffusion.detector import LEAST_ERROR, Detector
-from ganglion_trainer.diffusion.prototypes import LEAST_SQUARE
+from ganglion_trainer.diffusion.prototypes import LEAST_SQUARE, Prototypes
 from ganglion_trainer.emit import Emitter
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.rivals.layers import array, linear, scale
@@ -31,14 +31,16 @@ def to_onnx(detector: Detector) -> onnx.ModelProto:
     made.node("Softmax", made.mul(own, 1.0 / detector.rule.temperature), axis=1, out="probabilities")
     made.node("Identity", bottleneck, out="embedding")
     error, noisy = _error(made, detector, clean)
-    looks = [_distance(made, detector, made.node("Concat", bottleneck, noisy, axis=1)), error]
-    looks.append(_against(made, logits, trained.benign, trained.classes + 1))
+    both = made.node("Concat", bottleneck, noisy, axis=1)
+    looks = [_distance(made, detector.known, both), _distance(made, detector.known_rows, clean), error]
+    if detector.rule.odds:
+        looks.append(_against(made, logits, trained.benign, trained.classes + 1))
     # The rule is linear in the looks: one factor each and one constant.
     factors = detector.weights() / detector.spread
     total = made.constant(float(-(factors * detector.middle).sum()))
-    for factor, look in zip(factors[:-1], looks[:-1], strict=True):
-        total = made.add(made.mul(look, float(factor)), total)
-    made.node("Add", made.mul(looks[-1], float(factors[-1])), total, out="anomaly")
+    for factor, look in zip(factors, looks, strict=False):
+        total = made.add(made.mul(look, float(factor)), total) if factor else total
+    made.node("Identity", total, out="anomaly")
     shapes: dict[str, list[int | str]] = {
         "probabilities": ["N", trained.classes],
         "anomaly": ["N"],
@@ -133,12 +135,11 @@ def _error(made: Emitter, detector: Detector, clean: str) -> tuple[str, str]:
     return made.node("Log", made.add(missed, LEAST_ERROR)), noisy
 
 
-def _distance(made: Emitter, detector: Detector, embedding: str) -> str:
+def _distance(made: Emitter, known: Prototypes | None, x: str) -> str:
     """ln of the squared distance to the nearest benign prototype."""
-    known = detector.known
     if known is None:
         raise TrainerError("the detector has not settled: it has seen no benign rows")
-    z = made.mul(made.sub(embedding, known.mean), (1.0 / known.deviation).astype(np.float32))
+    z = made.mul(made.sub(x, known.mean), (1.0 / known.deviation).astype(np.float32))
     axis = made.constant(np.array([1]))
     own = made.node("ReduceSumSquare", z, axis, keepdims=1)
     cross = made.linear(z, -2 * known.centres, (known.centres**2).sum(axis=1))

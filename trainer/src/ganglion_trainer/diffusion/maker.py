@@ -37,23 +37,26 @@ class Diffusion:
         return Model(Detector(trained, self.rule).settle(benign), benign)
 
 
-# Weights of rebuilding and of the odds, beside 1 of the distance.
-RULES = tuple((rebuilding, odds) for rebuilding in (0.0, 0.1, 0.3, 0.6, 1.0) for odds in (0.0, 0.1, 0.3))
-
-
+# Weights of the row's distance, of rebuilding and of the odds, beside 1 of the embedding's distance.
+RULES = tuple(
+    (rows, rebuilding, odds)
+    for rows in (0.0, 1.0, 2.0, 4.0, 8.0)
+    for rebuilding in (0.3, 1.0)
+    for odds in (0.0, 0.1, 0.3)
+)
 # Numbers of DDIM steps that are compared; each starts so late that a step takes away as much noise as a single one.
 STEPS = (1, 2, 4, 8)
 START = 30
-SHOWN = ((0.3, 0.0), (1.0, 0.0))
+SHOWN = ((8.0, 0.3, 0.0), (8.0, 1.0, 0.0))
 
 
-def _weighed(found: F32, weights: tuple[float, float]) -> F32:
+def _weighed(found: F32, weights: tuple[float, float, float]) -> F32:
     return np.asarray(found @ np.array([1.0, *weights], dtype=np.float32), dtype=np.float32)
 
 
-def rule_name(rebuilding: float, odds: float) -> str:
+def rule_name(rows: float, rebuilding: float, odds: float) -> str:
     """How reports call a rule."""
-    return f"distance + {rebuilding:g} rebuilding + {odds:g} odds"
+    return f"embedding + {rows:g} row + {rebuilding:g} rebuilding + {odds:g} odds"
 
 
 class Model:

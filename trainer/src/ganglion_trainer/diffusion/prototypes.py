@@ -1,4 +1,4 @@
-"""Typical benign rows in the network's embedding: class evidence is the distance to the nearest of them.
+"""Typical benign rows: how far a row, and its embedding, is from the nearest of them.
 
 Logits only say which side of a border a row is on; far from all training rows they are as sure as near them.
 Distances are not.
@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from ganglion_trainer.derived import F32
 
 _ROUNDS = 30
-_LEAST_DEVIATION = 1e-3
 # Added to squared distances before their logarithm: rounding must not tell rows apart that lie on a prototype.
 LEAST_SQUARE = 0.05
 
@@ -33,10 +32,10 @@ class Prototypes:
         return np.asarray(np.log(np.maximum(square.min(axis=1), 0) + LEAST_SQUARE), dtype=np.float32)
 
 
-def learn(embedding: F32, count: int, seed: int) -> Prototypes:
-    """k-means over the embedding of benign training rows."""
+def learn(embedding: F32, count: int, least: float, seed: int) -> Prototypes:
+    """k-means over benign training rows; deviations are not taken for smaller than `least`."""
     mean = embedding.mean(axis=0)
-    deviation = embedding.std(axis=0) + np.float32(_LEAST_DEVIATION)
+    deviation = np.maximum(embedding.std(axis=0), np.float32(least))
     z = ((embedding - mean) / deviation).astype(np.float32)
     distinct = len(np.unique(z, axis=0))
     means = KMeans(n_clusters=max(1, min(count, distinct // 2)), n_init=1, max_iter=_ROUNDS, random_state=seed)
