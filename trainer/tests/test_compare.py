@@ -237,4 +237,4 @@ def test_a_single_model_is_judged_and_explained(model: tuple[Path, Path], tmp_pa
 def test_bundles_are_of_the_data_that_made_them(model: tuple[Path, Path], tmp_path: Path) -> None:
     other = modelled.dataset(seed=2)
     with pytest.raises(TrainerError, match="trained on another data set"):
-        bundle.export(other, model[1], ("small", "1.0.0"), None, tmp_path, ["a test"])
+        bundle.export(other, model[1], ("small", "1.0.0"), None, tmp_path, "a test")

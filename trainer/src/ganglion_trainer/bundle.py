@@ -40,7 +40,7 @@ _KEEP = (
 
 
 def export(
-    dataset: Dataset, folder: Path, names: tuple[str, str], comparison: Path | None, out: Path, commands: list[str]
+    dataset: Dataset, folder: Path, names: tuple[str, str], comparison: Path | None, out: Path, command: str
 ) -> dict[str, Any]:
     """Writes the bundle of id and version `names`, and checks it by loading it again; returns the manifest."""
     trained = Trained(folder)
@@ -72,7 +72,7 @@ def export(
             "anomaly": floats(anomaly),
         },
         "metrics": _metrics(folder, trained, comparison),
-        "training": _training(dataset, trained, commands),
+        "training": _training(dataset, trained, command),
         "digests": {MODEL: trained.about["model_digest"]},
         "signature": None,
     }
@@ -125,10 +125,10 @@ def _metrics(folder: Path, trained: Trained, comparison: Path | None) -> dict[st
     return result
 
 
-def _training(dataset: Dataset, trained: Trained, commands: list[str]) -> dict[str, Any]:
+def _training(dataset: Dataset, trained: Trained, command: str) -> dict[str, Any]:
     installed = {own.metadata["Name"].lower() for own in metadata.distributions()}
     return {
-        "commands": commands,
+        "commands": [own for own in (trained.about.get("command"), command) if own],
         "tables": [
             {key: run[key] for key in ("name", "split", "rows", "sha256") if key in run} for run in dataset.runs
         ],

@@ -52,12 +52,12 @@ def for_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--comparison", type=Path, metavar="FILE", help="compare.json, for the manifest's metrics")
 
 
-def train(args: argparse.Namespace, _command: str) -> None:
+def train(args: argparse.Namespace, command: str) -> None:
     """`train --model NAME`."""
     from ganglion_trainer import single
 
     settings = config.load(args.config)
-    about = single.train(dataset.read(args.data), settings, args.model, args.seed, args.output)
+    about = single.train(dataset.read(args.data), settings, args.model, args.seed, args.output, command)
     own = about["calibration"]
     print(f"{args.model}: macro F1 {own['held_out_macro_f1']} on {own['held_out_rows']} rows held out for calibration")
 
@@ -69,7 +69,7 @@ def export(args: argparse.Namespace, command: str) -> None:
     data = dataset.read(args.data)
     if args.profile and args.profile != data.profile:
         raise TrainerError(f"{args.data}: of profile {data.profile!r}, not {args.profile!r}")
-    bundle.export(data, args.model, (args.id, args.version), args.comparison, args.output, [command])
+    bundle.export(data, args.model, (args.id, args.version), args.comparison, args.output, command)
     print(f"bundle in {args.output}")
 
 

@@ -32,7 +32,7 @@ _APART, _APART_SHARE = 1e-3, 1e-3
 _SEED_OF_FOLDS = 1
 
 
-def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path) -> dict[str, Any]:
+def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path, command: str = "") -> dict[str, Any]:
     """Writes `model.onnx` and `training.json`; returns the latter."""
     if model not in NAMES or model == VOTE:
         raise TrainerError(f"unknown model {model!r}; known are {', '.join(own for own in NAMES if own != VOTE)}")
@@ -64,6 +64,7 @@ def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path) ->
     about = {
         "format": FORMAT,
         "kind": KIND,
+        "command": command,
         "features": columns.names,
         "classes": classes,
         "chosen": model,

@@ -10,7 +10,8 @@ def text(result: dict[str, Any]) -> str:
     for split in dict.fromkeys(own["split"] for own in result["results"]):
         lines += ["", f"{split:<17}{'macro F1':>9}{'95 %':>17}{'seeds':>6}" + "".join(f"{n[:9]:>10}" for n in names)]
         for own in result["results"]:
-            if own["split"] == split:
+            # What only tells the unusual from the usual has no classes to be judged by.
+            if own["split"] == split and own["family"] != "anomaly":
                 interval = f"{own['macro_f1_low']:.4f}–{own['macro_f1_high']:.4f}"
                 head = f"{own['model']:<17}{own['macro_f1']:>9.4f}{interval:>17}{len(own['seeds']):>6}"
                 lines.append(head + "".join(f"{own['f1'][n]:>10.4f}" for n in names))
