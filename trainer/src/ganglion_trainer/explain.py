@@ -1,5 +1,6 @@
 """`explain`: which inputs move a model's answers, by the `shap` package on the graph that ships."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ _ROUNDS = 2
 
 def explain(dataset: Dataset, folder: Path, rows: int, seed: int, out: Path) -> dict[str, Any]:
     """Mean absolute Shapley values per class and input, of up to `rows` rows of each class; writes and returns them."""
-    # It takes seconds to load, and nothing else needs it.
-    import shap
+    # It takes seconds to load, and nothing else needs it; it warns of what it calls in other packages.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import shap
 
     trained = Trained(folder)
     session = Session(trained.model, str(folder))
