@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from ganglion_trainer import events
 from ganglion_trainer.classes import BENIGN, DDOS, NAMES, name
@@ -32,8 +32,8 @@ _LATE_US = 4_000_000
 
 def interval(hits: int, trials: int) -> tuple[float, float]:
     """Clopper and Pearson's 95 % interval."""
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(beta.ppf(0.975, hits + 1, trials - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, trials - hits + 1, 0.025))
+    high = 1.0 if hits == trials else float(betaincinv(hits + 1, trials - hits, 0.975))
     return low, high
 
 
@@ -96,8 +96,9 @@ def _same(found: I64, truth: Any) -> Bool:  # noqa: ANN401
 
 def _flows(arrays: Arrays) -> tuple[I64, I64]:
     """Per row the number of its flow, per flow one of its rows. One 5-tuple of one attack run is one flow."""
-    key = np.stack([arrays.group.astype(np.uint64), arrays.episode.astype(np.int64).astype(np.uint64)], axis=1)
-    _, first, flow = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    # Groups are hashes already; an odd factor keeps the pairs apart.
+    key = arrays.group + arrays.episode.astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    _, first, flow = np.unique(key, return_index=True, return_inverse=True)
     return flow.reshape(-1).astype(np.int64), first.astype(np.int64)
 
 
