@@ -89,7 +89,9 @@ fn classes_and_kinds_are_checked() {
     refused(bundle(|m| m["classes"] = json!([1, 1, 2, 3])).path(), &["class 1 stands twice"]);
     refused(bundle(|m| m["classes"] = json!([1, 2, 3])).path(), &["probabilities", "[N, 3] is due"]);
     refused(bundle(|m| m["kind"] = json!("oracle")).path(), &["oracle", "classifier"]);
-    refused(bundle(|m| m["profile"] = json!("cicflowmeter")).path(), &["cicflowmeter"]);
+    refused(bundle(|m| m["profile"] = json!("netflow")).path(), &["netflow", "ganglion", "cicflowmeter"]);
+    // Columns of the feature table are no columns of CICFlowMeter's.
+    refused(bundle(|m| m["profile"] = json!("cicflowmeter")).path(), &["other features", "protocol_icmp"]);
     refused(bundle(|m| m["format"] = json!(7)).path(), &["format 7"]);
     refused(bundle(|m| m["colour"] = json!("red")).path(), &["manifest.json", "colour"]);
     refused(bundle(|m| m["digests"] = json!({})).path(), &["no digest"]);

@@ -107,11 +107,9 @@ fn nobody_there_is_a_code_of_its_own() {
     complains(&run(&["block", "add", "198.18.0.300"]), 2, &["198.18.0.300"]);
 }
 
-/// The bundle that ships, or the tiny one of the brain's own tests: what is tested here is not the model.
+/// The bundle that ships for live flows.
 pub(crate) fn a_bundle() -> PathBuf {
-    let models = std::fs::read_dir(root().join("models")).into_iter().flatten();
-    let shipped = models.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.join("manifest.json").exists());
-    shipped.unwrap_or_else(|| root().join("brain/tests/bundle"))
+    root().join("models/lab-v1")
 }
 
 #[test]
