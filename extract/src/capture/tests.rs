@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod link;
 mod pcapng;
+mod pieces;
 mod reading;
 
 use super::{Capture, CaptureError, LinkType};
