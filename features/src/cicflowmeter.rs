@@ -190,8 +190,8 @@ mod tests {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../trainer/src/ganglion_trainer/tables/layouts/cicflowmeter.toml");
         let text = std::fs::read_to_string(path).unwrap();
-        let (_, features) = text.split_once("[features]\n").unwrap();
-        let lines = features.lines().take_while(|line| !line.starts_with('['));
+        let (_, numbers) = text.split_once("[numbers]\n").unwrap();
+        let lines = numbers.lines().take_while(|line| !line.starts_with('['));
         let mut columns = 0;
         for line in lines.filter(|line| line.starts_with('"')) {
             let spellings: Vec<_> = line.split('"').skip(1).step_by(2).collect();
