@@ -127,7 +127,7 @@ fn licences(place: &Place) -> Result<Tally> {
     if !has("cargo-deny") {
         return Ok(Tally::skip(1, "no cargo-deny here: `cargo xtask setup --for dev` installs it"));
     }
-    cargo::check(&place.root, &["deny", "--offline", "check", "bans", "licenses", "sources"])
+    cargo::check(&place.root, &["deny", "check", "bans", "licenses", "sources"])
 }
 
 /// The kernel half under clippy. For the host: its target has no compiled `core` in every toolchain.
