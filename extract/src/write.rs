@@ -10,6 +10,7 @@ mod parquet;
 mod time;
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::table::{Batch, Field, Kind};
@@ -65,7 +66,8 @@ enum How {
     Csv(Spelling),
     /// What stands before each cell.
     Jsonl(Arc<[String]>, Spelling),
-    Parquet(Arc<parquet::Schema>),
+    /// On so many threads.
+    Parquet(Arc<parquet::Schema>, NonZeroUsize),
 }
 
 /// Some rows, ready to be appended.
@@ -103,9 +105,18 @@ impl Encoder {
         let how = match format {
             Format::Csv => How::Csv(spelling),
             Format::Jsonl => How::Jsonl(jsonl::names(&fields).into(), spelling),
-            Format::Parquet => How::Parquet(Arc::new(parquet::Schema::new(&fields, about)?)),
+            Format::Parquet => How::Parquet(Arc::new(parquet::Schema::new(&fields, about)?), NonZeroUsize::MIN),
         };
         Ok(Self { fields: fields.into(), how })
+    }
+
+    /// So many threads end a row group of Parquet, in the place of the one that appends.
+    #[must_use]
+    pub fn on_threads(mut self, number: NonZeroUsize) -> Self {
+        if let How::Parquet(_, threads) = &mut self.how {
+            *threads = number;
+        }
+        self
     }
 
     /// The columns.
@@ -122,7 +133,7 @@ impl Encoder {
         Ok(Encoded(match &self.how {
             How::Csv(spelling) => Part::Text(csv::rows(batch, *spelling)),
             How::Jsonl(names, spelling) => Part::Text(jsonl::rows(batch, names, *spelling)),
-            How::Parquet(schema) => Part::Pages(schema.part(batch)?),
+            How::Parquet(schema, _) => Part::Pages(schema.part(batch)?),
         }))
     }
 
@@ -137,7 +148,7 @@ impl Encoder {
                 To::Text(to)
             }
             How::Jsonl(..) => To::Text(to),
-            How::Parquet(schema) => To::Parquet(Box::new(schema.file(to)?)),
+            How::Parquet(schema, threads) => To::Parquet(Box::new(schema.file(to, *threads)?)),
         };
         Ok(Writer { to })
     }

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use ganglion_extract::capture::{Frame, LinkType};
+use ganglion_extract::capture::{Block, Frame, LinkType};
 use ganglion_extract::ganglion::{Counts, Options, extract, fields};
 use ganglion_extract::table::{Batch, Cells};
 use ganglion_flow::Reason;
@@ -39,6 +39,14 @@ fn frame(host: u8, forward: bool, protocol: u8, flags: u8, seq: u8, payload: u8)
     bytes
 }
 
+/// A part of one of a few UDP datagrams of 24 bytes: the first has the ports, and may come late or never.
+fn part(host: u8, datagram: u8, first: bool) -> Vec<u8> {
+    let mut bytes = frame(host, true, 17, 0, 0, if first { 8 } else { 0 });
+    // Identification, and the fragment's place.
+    (bytes[19], bytes[20], bytes[21]) = (datagram % 3, if first { 0x20 } else { 0 }, if first { 0 } else { 2 });
+    bytes
+}
+
 fn frames() -> impl Strategy<Value = Vec<Event>> {
     let gap_ns = prop_oneof![
         6 => 0..S / 100,
@@ -52,7 +60,9 @@ fn frames() -> impl Strategy<Value = Vec<Event>> {
     let protocol = prop_oneof![4 => Just(6u8), 2 => Just(17), 1 => Just(1)];
     let good = (any::<u8>(), any::<bool>(), protocol, flags, 0..4u8, 0..100u8)
         .prop_map(|(host, forward, protocol, flags, seq, payload)| frame(host, forward, protocol, flags, seq, payload));
-    let bytes = prop_oneof![12 => good, 1 => vec(any::<u8>(), 0..80)];
+    let part =
+        (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(host, datagram, first)| part(host, datagram, first));
+    let bytes = prop_oneof![12 => good, 3 => part, 1 => vec(any::<u8>(), 0..80)];
     vec((gap_ns, bytes), 0..300).prop_map(|events| {
         let mut time_ns = 1_700_000_000 * S;
         events
@@ -65,8 +75,8 @@ fn frames() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// All rows, and what was counted.
-fn extracted(options: &Options, jobs: usize, events: &[Event]) -> (Vec<Batch>, Counts) {
+/// All rows, and what was counted. Frames come one by one, or so many in a block.
+fn extracted<'a>(options: &Options, jobs: usize, in_block: Option<usize>, events: &'a [Event]) -> (Vec<Batch>, Counts) {
     let mut batches = Vec::new();
     let sink = |batch| {
         batches.push(batch);
@@ -78,10 +88,19 @@ fn extracted(options: &Options, jobs: usize, events: &[Event]) -> (Vec<Batch>, C
         |batch| batch,
         sink,
         |extraction| {
-            for (time_ns, bytes) in events {
+            let frame = |(time_ns, bytes): &'a Event| {
                 let original_bytes = bytes.len() as u32;
                 let (time_ns, link) = (*time_ns, LinkType::Ethernet);
-                let _ = extraction.frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 });
+                Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 }
+            };
+            let Some(in_block) = in_block else {
+                return events.iter().for_each(|event| assert!(extraction.frame(&frame(event)).is_continue()));
+            };
+            let mut block = Block::new();
+            for events in events.chunks(in_block) {
+                block.clear();
+                assert!(events.iter().all(|event| block.append(&frame(event))));
+                assert!(extraction.block(&mut block).is_continue());
             }
         },
     );
@@ -108,7 +127,7 @@ proptest! {
     #[test]
     fn no_frame_is_lost_in_silence(events in frames()) {
         let options = Options::default();
-        let (batches, counts) = extracted(&options, 1, &events);
+        let (batches, counts) = extracted(&options, 1, None, &events);
         prop_assert_eq!(counts.frames(), events.len() as u64);
         let no_flow: u64 = counts.no_flow().map(|(_, frames)| frames).sum();
         prop_assert_eq!(counts.frames(), counts.in_rows() + no_flow + counts.after_end());
@@ -121,11 +140,14 @@ proptest! {
 
     /// Rows and counts are the same on any number of cores.
     #[test]
-    fn rows_do_not_depend_on_the_number_of_cores(events in frames(), context in any::<bool>(), snapshots in any::<bool>()) {
+    fn rows_do_not_depend_on_the_number_of_cores(
+        events in frames(), context in any::<bool>(), snapshots in any::<bool>(), in_block in 1..50_usize,
+    ) {
         let options = Options { context, snapshots, ..Options::default() };
-        let alone = extracted(&options, 1, &events);
-        for jobs in [2, 5] {
-            prop_assert_eq!(&extracted(&options, jobs, &events), &alone, "{} jobs", jobs);
+        let alone = extracted(&options, 1, None, &events);
+        for (jobs, in_block) in [(1, Some(in_block)), (2, None), (2, Some(in_block)), (5, Some(in_block))] {
+            let together = extracted(&options, jobs, in_block, &events);
+            prop_assert_eq!(&together, &alone, "{} jobs, {:?}", jobs, in_block);
         }
         for batch in &alone.0 {
             prop_assert_eq!(batch.columns.len(), fields(&options).len());

@@ -102,25 +102,76 @@ pub struct Tcp {
     pub window: u16,
 }
 
-fn chunk<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..)?.first_chunk().copied()
+#[inline(always)]
+fn chunk<const N: usize>(bytes: &[u8], offset: usize) -> Option<&[u8; N]> {
+    bytes.get(offset..)?.first_chunk()
 }
 
+/// Headers are read whole: one check of the length in the place of one for each field.
 impl Cursor for [u8] {
+    #[inline(always)]
     fn u8(&self, offset: usize) -> Option<u8> {
         self.get(offset).copied()
     }
 
+    #[inline(always)]
     fn be16(&self, offset: usize) -> Option<u16> {
-        chunk(self, offset).map(u16::from_be_bytes)
+        chunk(self, offset).map(|bytes| u16::from_be_bytes(*bytes))
     }
 
+    #[inline(always)]
     fn be32(&self, offset: usize) -> Option<u32> {
-        chunk(self, offset).map(u32::from_be_bytes)
+        chunk(self, offset).map(|bytes| u32::from_be_bytes(*bytes))
     }
 
+    #[inline(always)]
     fn ne64(&self, offset: usize) -> Option<u64> {
-        chunk(self, offset).map(u64::from_ne_bytes)
+        chunk(self, offset).map(|bytes| u64::from_ne_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    fn ipv4(&self, offset: usize) -> Option<Ipv4> {
+        whole::<20>(self, offset)?.ipv4(0)
+    }
+
+    #[inline(always)]
+    fn ipv6(&self, offset: usize) -> Option<Ipv6> {
+        whole::<40>(self, offset)?.ipv6(0)
+    }
+
+    #[inline(always)]
+    fn tcp(&self, offset: usize) -> Option<Tcp> {
+        whole::<16>(self, offset)?.tcp(0)
+    }
+}
+
+/// A header whose bytes are all there.
+struct Whole<'a, const N: usize>(&'a [u8; N]);
+
+#[inline(always)]
+fn whole<const N: usize>(bytes: &[u8], offset: usize) -> Option<Whole<'_, N>> {
+    chunk(bytes, offset).map(Whole)
+}
+
+impl<const N: usize> Cursor for Whole<'_, N> {
+    #[inline(always)]
+    fn u8(&self, offset: usize) -> Option<u8> {
+        self.0.get(offset).copied()
+    }
+
+    #[inline(always)]
+    fn be16(&self, offset: usize) -> Option<u16> {
+        chunk(self.0, offset).map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    fn be32(&self, offset: usize) -> Option<u32> {
+        chunk(self.0, offset).map(|bytes| u32::from_be_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    fn ne64(&self, offset: usize) -> Option<u64> {
+        chunk(self.0, offset).map(|bytes| u64::from_ne_bytes(*bytes))
     }
 }
 

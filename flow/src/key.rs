@@ -120,6 +120,25 @@ impl FlowKey {
         (sum >> 32) as u32 & !1
     }
 
+    /// Whether it is the same key, word by word: `==` asks for every field, which shows where packets are compared in a row.
+    #[inline(always)]
+    pub fn is(&self, other: &Self) -> bool {
+        let words = |key: &Self| {
+            // In the order in which they lie in memory, so that one load gets all four.
+            let rest = (key.port_a as u64) | (key.port_b as u64) << 16 | (key.protocol as u64) << 32;
+            [
+                key.addr_a.hi,
+                key.addr_a.lo,
+                key.addr_b.hi,
+                key.addr_b.lo,
+                rest | (key.zero as u64) << 40 | (key.domain as u64) << 48,
+            ]
+        };
+        let (mine, theirs) = (words(self), words(other));
+        (mine[0] ^ theirs[0] | mine[1] ^ theirs[1] | mine[2] ^ theirs[2] | mine[3] ^ theirs[3] | mine[4] ^ theirs[4])
+            == 0
+    }
+
     /// All fields but the addresses, in one word.
     #[inline(always)]
     fn rest(&self) -> u64 {

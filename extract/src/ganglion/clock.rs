@@ -5,6 +5,7 @@ use ganglion_features::{EventClock, Tick};
 const NS_A_US: i64 = 1_000;
 
 /// What a frame's time does.
+#[derive(Clone, Copy)]
 pub(super) struct Moment {
     /// The frame's time, µs since 1970; never 0, which stands for "none" in a flow state.
     pub(super) now_us: u64,
@@ -15,7 +16,7 @@ pub(super) struct Moment {
 }
 
 /// Follows the frames' times.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Clock {
     event: EventClock,
     last_us: u64,
@@ -24,7 +25,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    #[inline]
+    #[inline(always)]
     pub(super) fn frame(&mut self, time_ns: i64) -> Moment {
         let now_us = time_ns.div_euclid(NS_A_US).max(1).unsigned_abs();
         self.backwards += u64::from(now_us < self.last_us);

@@ -2,71 +2,135 @@
 
 use ganglion_flow::{FlowKey, HalfOpen, Packet, Wire};
 
+use super::clock::Moment;
 use super::secret::Secret;
 
 /// A packet on its way to its flow.
 #[derive(Clone, Copy)]
 pub(super) struct Passing {
-    /// What a flow counts of it, as the kernel remembers a first packet.
-    slot: HalfOpen,
-    /// Its acknowledgement number, which no first packet has to remember.
-    ack: u32,
+    packet: Packet,
+    key: FlowKey,
     /// [`Secret::hash`] of the key.
     hash: u64,
+    /// The packet's own time.
+    now_us: u64,
     /// Event time with the packet.
     clock_us: u64,
+    sender_is_a: bool,
 }
 
 impl Passing {
-    /// A packet of this time, at this event time.
-    #[inline]
-    pub(super) fn new(packet: &Packet, domain: u16, secret: &Secret, now_us: u64, clock_us: u64) -> Self {
-        let (key, sender_is_a) = packet.key(domain);
-        let mut slot = HalfOpen::ZERO;
-        slot.note(&key, packet, sender_is_a, false, now_us);
-        Self { slot, ack: packet.ack, hash: secret.hash(&key), clock_us }
+    pub(super) const ZERO: Self =
+        Self { packet: Packet::ZERO, key: FlowKey::ZERO, hash: 0, now_us: 0, clock_us: 0, sender_is_a: false };
+
+    /// Where the packet is read to: copies would be a good part of what it costs.
+    #[inline(always)]
+    pub(super) fn packet_mut(&mut self) -> &mut Packet {
+        &mut self.packet
+    }
+
+    /// The packet is read, is of this time, and comes at this event time.
+    #[inline(always)]
+    pub(super) fn read(&mut self, domain: u16, secret: &Secret, moment: &Moment) {
+        (self.key, self.sender_is_a) = self.packet.key(domain);
+        self.hash = secret.hash(&self.key);
+        (self.now_us, self.clock_us) = (moment.now_us, moment.clock_us);
     }
 
     /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
-    #[inline]
+    #[inline(always)]
     pub(super) fn shard(&self, shards: usize) -> usize {
         (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
     }
 
-    #[inline]
-    pub(super) fn packet(&self) -> Packet {
-        Packet { ack: self.ack, ..self.slot.packet() }
+    #[inline(always)]
+    pub(super) fn packet(&self) -> &Packet {
+        &self.packet
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn sender_is_a(&self) -> bool {
-        self.slot.sender_is_a != 0
+        self.sender_is_a
     }
 
-    /// The packet's own time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn now_us(&self) -> u64 {
-        self.slot.seen_us
+        self.now_us
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&self) -> &FlowKey {
-        &self.slot.key
+        &self.key
     }
 
     /// As a flow's first packet is remembered.
-    #[inline]
-    pub(super) fn slot(&self) -> &HalfOpen {
-        &self.slot
+    pub(super) fn slot(&self) -> HalfOpen {
+        let mut slot = HalfOpen::ZERO;
+        slot.note(&self.key, &self.packet, self.sender_is_a, false, self.now_us);
+        slot
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self) -> u64 {
         self.hash
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn clock_us(&self) -> u64 {
         self.clock_us
+    }
+}
+
+/// Packets one after the other, in places that are used again.
+#[derive(Default)]
+pub(super) struct Packets {
+    places: Vec<Passing>,
+    used: usize,
+}
+
+impl Packets {
+    /// Room for so many, and more when they come.
+    pub(super) fn with_room(packets: usize) -> Self {
+        Self { places: vec![Passing::ZERO; packets], used: 0 }
+    }
+
+    /// The place of the next one, which it has once it is [`Self::taken`].
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> &mut Passing {
+        if self.used == self.places.len() {
+            self.grow();
+        }
+        &mut self.places[self.used]
+    }
+
+    #[inline(always)]
+    pub(super) fn taken(&mut self) {
+        self.used += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.places.resize((2 * self.used).max(16), Passing::ZERO);
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    pub(super) fn as_slice(&self) -> &[Passing] {
+        &self.places[..self.used]
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, passing: &Passing) {
+        *self.next() = *passing;
+        self.taken();
+    }
+
+    /// Leaves the places free.
+    pub(super) fn clear(&mut self) {
+        self.used = 0;
     }
 }

@@ -1,9 +1,10 @@
-//! Several cores: packets are dealt to shards by key, and shards, rows and batches to whoever has time.
+//! Several cores: blocks of frames, shards, rows and batches go to whoever has time.
 //!
-//! The caller's thread reads and parses, and helps where the others can't follow. Each shard takes its pieces in order;
-//! the records of a piece are put in order when all shards have done it, piece by piece. So the rows are those of one
-//! core. All queues are bounded.
+//! The caller's thread reads, says where pieces begin and end, and helps where the others can't follow. Whoever parses a
+//! block deals its packets to shards by key. Each shard takes its pieces in order; the records of a piece are put in order
+//! when all shards have done it, piece by piece. So the rows are those of one core. All queues are bounded.
 
+mod dealt;
 mod state;
 
 use std::num::NonZeroUsize;
@@ -11,13 +12,15 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
-use super::extraction::{Extraction, PIECE_FRAMES};
-use super::passing::Passing;
+use super::extraction::Extraction;
 use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
+use crate::capture::{Block, Frame};
 use crate::table::Batch;
+use dealt::Dealer;
+pub(super) use dealt::{Cut, Span};
 use state::{Done, State, Task};
 
 /// Shards of each core: enough that nobody waits for another's.
@@ -27,6 +30,7 @@ const SHARDS_MAX: usize = 256;
 
 /// What the threads share.
 struct Shared<'a, T> {
+    dealer: Dealer,
     shards: Vec<Mutex<Shard>>,
     columns: Columns,
     encode: &'a (dyn Fn(Batch) -> T + Sync),
@@ -45,6 +49,7 @@ pub(super) fn extract<T: Send, R>(
     let secret = Secret::new();
     let shards = (jobs.get() * SHARDS_A_JOB).min(SHARDS_MAX);
     let shared = Shared {
+        dealer: Dealer::new(options.parsing(), secret, shards),
         shards: (0..shards).map(|_| Mutex::new(Shard::new(*options, secret))).collect(),
         columns: Columns::new(options),
         encode,
@@ -58,7 +63,7 @@ pub(super) fn extract<T: Send, R>(
             scope.spawn(|| shared.work());
         }
         let mut caller = Caller { shared: &shared, sink };
-        let mut extraction = Extraction::of_pool(options, secret, Pool::new(shards, &mut caller));
+        let mut extraction = Extraction::of_pool(Pool::new(&mut caller));
         let result = feed(&mut extraction);
         let counts = extraction.finish();
         (result, counts)
@@ -78,7 +83,12 @@ impl<T> Shared<'_, T> {
         while !state.is_over() {
             state = match state.pick_late() {
                 Some(task) => self.run(task, state),
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    state.idle += 1;
+                    let mut state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.idle -= 1;
+                    state
+                }
             };
         }
         drop(state);
@@ -89,9 +99,17 @@ impl<T> Shared<'_, T> {
     fn run<'s>(&'s self, task: Task, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
         drop(state);
         let done = match task {
+            Task::Deal { number, span, room } => {
+                let dealt = Box::new(self.dealer.deal(span, room));
+                Done::Dealt { number, dealt }
+            }
+            Task::Join { number, mut dealt, mut datagrams } => {
+                self.dealer.join(&mut dealt, &mut datagrams);
+                Done::Joined { number, dealt, datagrams }
+            }
             Task::Apply { shard: at, piece, packets, clock_us, flush } => {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
-                shard.packets(&packets);
+                packets.iter().for_each(|packets| shard.packets(packets.as_slice()));
                 let held = shard.piece(clock_us, flush);
                 Done::Applied { shard: at, piece, packets, made: shard.take_made(), held }
             }
@@ -102,9 +120,9 @@ impl<T> Shared<'_, T> {
                 }
                 Done::Collected { rows, last }
             }
-            Task::Deal { mut rows } => {
+            Task::Batch { mut rows } => {
                 let records = rows.next();
-                Done::Dealt { rows, records }
+                Done::Batched { rows, records }
             }
             Task::Encode { number, records } => {
                 let batch = self.columns.batch(&records);
@@ -137,26 +155,34 @@ struct Caller<'a, T> {
 
 /// [`Caller`], whatever its batches become.
 trait Hand {
-    /// Hands a piece over, and helps until there is room for the next.
-    fn piece(&mut self, piece: Piece) -> ControlFlow<()>;
+    /// Hands frames over, and helps until there is room for more.
+    fn span(&mut self, span: Span) -> ControlFlow<()>;
 
-    /// Room for a shard's packets.
-    fn room(&mut self, rooms: &mut Vec<Vec<Passing>>, number: usize);
+    /// A piece ends behind all frames so far.
+    fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()>;
+
+    /// Room for frames.
+    fn room(&mut self) -> Block;
 
     /// Helps until everything is written; what was counted.
     fn finish(&mut self) -> Counts;
 }
 
 impl<T: Send> Hand for Caller<'_, T> {
-    fn piece(&mut self, piece: Piece) -> ControlFlow<()> {
-        self.shared.state().add(piece);
+    fn span(&mut self, span: Span) -> ControlFlow<()> {
+        self.shared.state().add(span);
         self.shared.changed.notify_all();
         self.help(State::has_room)
     }
 
-    fn room(&mut self, rooms: &mut Vec<Vec<Passing>>, number: usize) {
-        self.shared.state().spare(rooms, number);
-        rooms.resize_with(number, || Vec::with_capacity(2 * PIECE_FRAMES as usize / number));
+    fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        self.shared.state().cut(clock_us, flush);
+        self.shared.changed.notify_all();
+        self.help(State::has_room)
+    }
+
+    fn room(&mut self) -> Block {
+        self.shared.state().room()
     }
 
     fn finish(&mut self) -> Counts {
@@ -197,37 +223,44 @@ impl<T: Send> Caller<'_, T> {
     }
 }
 
-/// Packets of a piece, by shard.
-struct Piece {
-    packets: Vec<Vec<Passing>>,
-    clock_us: u64,
-    flush: bool,
-}
-
-/// Where an [`Extraction`] puts its packets.
+/// Where an [`Extraction`] puts its frames.
 pub(super) struct Pool<'a> {
-    packets: Vec<Vec<Passing>>,
+    /// Frames that came one by one.
+    appended: Block,
     hand: &'a mut dyn Hand,
 }
 
 impl<'a> Pool<'a> {
-    fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
-        let mut packets = Vec::new();
-        hand.room(&mut packets, shards);
-        Self { packets, hand }
+    fn new(hand: &'a mut dyn Hand) -> Self {
+        Self { appended: Block::new(), hand }
     }
 
-    #[inline]
-    pub(super) fn packet(&mut self, passing: Passing) {
-        let shard = passing.shard(self.packets.len());
-        self.packets[shard].push(passing);
+    /// Takes one frame; returns those before it when they fill a block.
+    pub(super) fn append(&mut self, frame: &Frame<'_>) -> Option<Block> {
+        if self.appended.append(frame) {
+            return None;
+        }
+        let full = self.appended();
+        // An empty block has room for the longest frame there is.
+        self.appended.append(frame);
+        Some(full)
     }
 
-    pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
-        let mut next = Vec::with_capacity(self.packets.len());
-        self.hand.room(&mut next, self.packets.len());
-        let packets = std::mem::replace(&mut self.packets, next);
-        self.hand.piece(Piece { packets, clock_us, flush })
+    /// The frames that came one by one and are not handed over.
+    pub(super) fn appended(&mut self) -> Block {
+        std::mem::take(&mut self.appended)
+    }
+
+    pub(super) fn room(&mut self) -> Block {
+        self.hand.room()
+    }
+
+    pub(super) fn span(&mut self, span: Span) -> ControlFlow<()> {
+        self.hand.span(span)
+    }
+
+    pub(super) fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        self.hand.cut(clock_us, flush)
     }
 
     pub(super) fn finish(self) -> Counts {

@@ -50,6 +50,8 @@ pub(super) struct Shard {
     timers: Timers,
     /// Nothing is due before.
     next_us: u64,
+    /// A flow was forgotten since this was last set back: its place may be another's.
+    forgot: bool,
     made: Made,
     counts: Counts,
 }
@@ -64,6 +66,7 @@ impl Shard {
             full: Slab::new(),
             timers: Timers::new(),
             next_us: 0,
+            forgot: false,
             made: Made::default(),
             counts: Counts::default(),
         }
@@ -80,6 +83,7 @@ impl Shard {
             }
             let seen = places.iter().zip(group).map(|(place, passing)| self.look_ahead(*place, passing));
             std::hint::black_box(seen.fold(0, |seen, one| seen ^ one));
+            self.forgot = false;
             for (place, passing) in places.iter().zip(group) {
                 self.packet(passing, *place);
             }
@@ -90,7 +94,7 @@ impl Shard {
     #[inline]
     fn place(&self, passing: &Passing) -> u32 {
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find(passing.hash(), |number| *key(lone, full, *number) == *passing.key()) {
+        match self.index.find(passing.hash(), |number| key(lone, full, *number).is(passing.key())) {
             Some(number) if *number & FULL != 0 => *number,
             _ => NOWHERE,
         }
@@ -115,12 +119,12 @@ impl Shard {
         self.expire(passing.clock_us());
         if place != NOWHERE {
             let flow = self.full.at(place & !FULL);
-            if flow.due_us != 0 && flow.key == *passing.key() {
+            if !self.forgot || flow.due_us != 0 && flow.key.is(passing.key()) {
                 return self.meet(place, passing);
             }
         }
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find_mut(passing.hash(), |number| *key(lone, full, *number) == *passing.key()) {
+        match self.index.find_mut(passing.hash(), |number| key(lone, full, *number).is(passing.key())) {
             Some(number) if *number & FULL != 0 => {
                 let number = *number;
                 self.meet(number, passing);
@@ -142,7 +146,7 @@ impl Shard {
     /// Remembers the first packet of a flow.
     fn note(&mut self, passing: &Passing) {
         let due_us = passing.now_us().saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us());
-        let number = self.lone.put(Lone { slot: *passing.slot(), due_us });
+        let number = self.lone.put(Lone { slot: passing.slot(), due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
         self.index.insert_unique(passing.hash(), number, |number| secret.hash(key(lone, full, *number)));
@@ -152,7 +156,7 @@ impl Shard {
     #[inline]
     fn meet(&mut self, number: u32, passing: &Passing) {
         let Full { state, .. } = self.full.at_mut(number & !FULL);
-        let (packet, sender_is_a, now_us) = (&passing.packet(), passing.sender_is_a(), passing.now_us());
+        let (packet, sender_is_a, now_us) = (passing.packet(), passing.sender_is_a(), passing.now_us());
         let change = match lifecycle::arrival(state, packet, sender_is_a) {
             Arrival::Continues => {
                 let change = state.update(packet, sender_is_a, now_us);
@@ -176,8 +180,15 @@ impl Shard {
     }
 
     /// Exports what the packet made due.
-    #[inline]
+    #[inline(always)]
     fn after(&mut self, number: u32, change: Change, passing: &Passing) {
+        if change.end.is_some() || self.options.snapshots {
+            self.export(number, change, passing);
+        }
+    }
+
+    #[inline(never)]
+    fn export(&mut self, number: u32, change: Change, passing: &Passing) {
         let now_us = passing.now_us();
         if let Some(how) = change.end {
             self.end(number, how.into(), now_us);
@@ -285,6 +296,7 @@ impl Shard {
     }
 
     fn forget(&mut self, number: u32) {
+        self.forgot = true;
         let hash = self.secret.hash(key(&self.lone, &self.full, number));
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == number) {
             entry.remove();

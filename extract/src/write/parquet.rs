@@ -12,7 +12,10 @@ mod indices;
 mod page;
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -32,6 +35,9 @@ use page::{Packed, Packer};
 const ROW_GROUP_ROWS: usize = 16 * 1024;
 /// A row group has no more batches, so that its dictionaries stay small.
 const ROW_GROUP_BATCHES: usize = 255;
+
+/// Columns of a row group that are made before they are written, for each thread.
+const COLUMNS_A_THREAD: usize = 16;
 
 /// What all row groups of a file have in common.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ pub(super) struct File<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: Vec<ColumnDescPtr>,
     seed: Seed,
+    threads: NonZeroUsize,
     /// Of the row group under way.
     parts: Vec<Part>,
 }
@@ -93,10 +100,10 @@ impl Schema {
     }
 
     /// Opens a file.
-    pub(super) fn file<W: Write + Send>(&self, to: W) -> Result<File<W>, WriteError> {
+    pub(super) fn file<W: Write + Send>(&self, to: W, threads: NonZeroUsize) -> Result<File<W>, WriteError> {
         let root = self.columns.root_schema_ptr();
         let writer = SerializedFileWriter::new(to, root, self.properties.clone())?;
-        Ok(File { writer, columns: self.columns.columns().to_vec(), seed: self.seed, parts: Vec::new() })
+        Ok(File { writer, columns: self.columns.columns().to_vec(), seed: self.seed, threads, parts: Vec::new() })
     }
 }
 
@@ -125,15 +132,46 @@ impl<W: Write + Send> File<W> {
         if self.parts.is_empty() {
             return Ok(());
         }
+        let chunk = |at: usize| Some(chunk::chunk(at, self.columns.get(at)?, &self.parts, self.seed));
         let mut writer = self.writer.next_row_group()?;
-        for (at, column) in self.columns.iter().enumerate() {
-            let (pages, closed) = chunk::chunk(at, column, &self.parts, self.seed)?;
-            writer.append_column(&pages, closed)?;
+        let together = COLUMNS_A_THREAD * self.threads.get();
+        for from in (0..self.columns.len()).step_by(together) {
+            for chunk in in_order(self.threads, from..from + together, &chunk) {
+                let (pages, closed) = chunk?;
+                writer.append_column(&pages, closed)?;
+            }
         }
         writer.close()?;
         self.parts.clear();
         Ok(())
     }
+}
+
+/// What `make` makes of these numbers, in their order, by so many threads. Each takes the next that nobody has.
+fn in_order<T: Send>(
+    threads: NonZeroUsize,
+    numbers: Range<usize>,
+    make: &(impl Fn(usize) -> Option<T> + Sync),
+) -> Vec<T> {
+    let next = AtomicUsize::new(numbers.start);
+    let work = || {
+        let numbers =
+            std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|at| *at < numbers.end);
+        numbers.filter_map(|at| Some((at, make(at)?))).collect::<Vec<_>>()
+    };
+    let mut made = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
+        let mut made = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => made.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        made
+    });
+    made.sort_unstable_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, made)| made).collect()
 }
 
 fn column(field: &Field) -> Result<TypePtr, ParquetError> {

@@ -58,7 +58,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut subjects = subjects::ganglion(&captures, &program, memory.path())?;
     let mut absent = Vec::new();
     if !args.no_peers {
-        let (found, missing) = subjects::peers(&captures, &Peers { folder: &folder, setup: &args.setup })?;
+        let (found, missing) =
+            subjects::peers(&captures, &Peers { folder: &folder, setup: &args.setup }, memory.path())?;
         subjects.extend(found);
         absent.extend(missing);
     }
@@ -69,8 +70,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut notes = vec![
         format!("{rounds} rounds after one that warms up, every program in turn; medians and 10th to 90th percentile"),
         "one CPU by taskset, two for \"two cores\"; memory is that of the largest process".to_owned(),
-        "NFStream's rows are only counted, softflowd's go to a socket on loopback, the others' into files;".to_owned(),
-        "Ganglion's in memory: it waits until they are on the disk, which says more of the disk".to_owned(),
+        "softflowd's rows go to a socket on loopback, the others' into files, NFStream's also nowhere;".to_owned(),
+        "Ganglion's and NFStream's lie in memory: waiting until they are on a disk says more of the disk".to_owned(),
     ];
     notes.extend(absent.iter().map(|(name, why)| format!("absent: {name}: {why}")));
     let tables = vec![captures.table(), rows::figures(&subjects), rows::budgets(&subjects)];

@@ -168,6 +168,7 @@ impl Plan {
         let encoder = Encoder::new(format.of_rows(), columns.fields.clone(), columns.spelling, &columns.about(args))
             .map_err(|error| Error::Failed(error.to_string()))?;
         let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let encoder = encoder.on_threads(jobs);
         Ok(Self { format, jobs, options, columns, encoder, filter, labels })
     }
 

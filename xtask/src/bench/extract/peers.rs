@@ -19,11 +19,19 @@ const CICFLOWMETER: &[&str] = &["cicflowmeter==0.2.0", "scapy==2.5.0"];
 
 const PCAP_LOOP: &str = include_str!("pcap_loop.c");
 const NFSTREAM_LOOP: &str = include_str!("nfstream_loop.py");
+const NFSTREAM_CSV: &str = include_str!("nfstream_csv.py");
 
 /// Where peers are built and installed.
 pub(super) struct Peers<'a> {
     pub(super) folder: &'a Path,
     pub(super) setup: &'a Ensure,
+}
+
+/// Its interpreter, and what it is given: to count flows, and to write them.
+pub(super) struct NfStream {
+    pub(super) python: PathBuf,
+    pub(super) count: PathBuf,
+    pub(super) csv: PathBuf,
 }
 
 impl Peers<'_> {
@@ -42,11 +50,17 @@ impl Peers<'_> {
     }
 
     /// NFStream's interpreter and the script that it runs.
-    pub(super) fn nfstream(&self) -> Result<[PathBuf; 2]> {
+    pub(super) fn nfstream(&self) -> Result<NfStream> {
         let environment = self.setup.python(&self.folder.join("nfstream"), NFSTREAM)?;
-        let script = self.folder.join("nfstream_loop.py");
-        std::fs::write(&script, NFSTREAM_LOOP)?;
-        Ok([environment.join("bin/python"), script])
+        let script = |name, text| {
+            let script = self.folder.join(name);
+            std::fs::write(&script, text).map(|()| script)
+        };
+        Ok(NfStream {
+            python: environment.join("bin/python"),
+            count: script("nfstream_loop.py", NFSTREAM_LOOP)?,
+            csv: script("nfstream_csv.py", NFSTREAM_CSV)?,
+        })
     }
 
     pub(super) fn cicflowmeter(&self) -> Result<PathBuf> {

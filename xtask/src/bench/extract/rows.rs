@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::measure::Usage;
-use super::subjects::{CICFLOWMETER, GANGLION, GANGLION_REPEATED, GANGLION_TWO, NFSTREAM, PCAP_LOOP, Subject};
+use super::subjects::{
+    CICFLOWMETER, GANGLION, GANGLION_REPEATED, GANGLION_TWO, NFSTREAM, NFSTREAM_COUNTING, PCAP_LOOP, Subject,
+};
 use crate::bench::report::Table;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -34,9 +36,17 @@ fn memory(_: &Subject, usage: &Usage) -> f64 {
     usage.peak_bytes as f64
 }
 
-const BUDGETS: [Budget; 5] = [
+const BUDGETS: [Budget; 6] = [
     Budget { what: "bare libpcap loop", subject: GANGLION, peer: PCAP_LOOP, of: speed, limit: 0.5, least: true },
     Budget { what: "NFStream", subject: GANGLION, peer: NFSTREAM, of: speed, limit: 20.0, least: true },
+    Budget {
+        what: "NFStream that writes nothing",
+        subject: GANGLION,
+        peer: NFSTREAM_COUNTING,
+        of: speed,
+        limit: 20.0,
+        least: true,
+    },
     Budget {
         what: "Python cicflowmeter",
         subject: GANGLION,

@@ -45,6 +45,7 @@ pub(super) const GANGLION_TWO: &str = "ganglion, two cores";
 pub(super) const GANGLION_REPEATED: &str = "ganglion, capture four times";
 pub(super) const PCAP_LOOP: &str = "libpcap loop";
 pub(super) const NFSTREAM: &str = "NFStream 6.6.0";
+pub(super) const NFSTREAM_COUNTING: &str = "NFStream, rows counted alone";
 pub(super) const CICFLOWMETER: &str = "Python cicflowmeter 0.2.0";
 const SOFTFLOWD: &str = "softflowd";
 /// More flows than softflowd would hold by default, so that it throws none out.
@@ -112,14 +113,14 @@ pub(super) fn ganglion(captures: &Captures, program: &Path, folder: &Path) -> Re
 }
 
 /// The peers, and those that are not there.
-pub(super) fn peers(captures: &Captures, peers: &Peers<'_>) -> Result<(Vec<Subject>, Vec<Absent>)> {
+pub(super) fn peers(captures: &Captures, peers: &Peers<'_>, memory: &Path) -> Result<(Vec<Subject>, Vec<Absent>)> {
     let (mut found, mut absent) = (Vec::new(), Vec::new());
     let mut add = |name, subjects: Result<Vec<Subject>>| match subjects {
         Ok(subjects) => found.extend(subjects),
         Err(error) => absent.push((name, format!("{error:#}"))),
     };
     add(PCAP_LOOP, pcap_loop(captures, peers));
-    add(NFSTREAM, nfstream(captures, peers));
+    add(NFSTREAM, nfstream(captures, peers, memory));
     add(CICFLOWMETER, cicflowmeter(captures, peers));
     add(SOFTFLOWD, softflowd(captures, peers));
     Ok((found, absent))
@@ -138,12 +139,15 @@ fn pcap_loop(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
         .collect()
 }
 
-fn nfstream(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
-    let [python, script] = peers.nfstream()?;
-    let capture = captures.get(MIXED)?;
-    let mut command = Command::new(python);
-    command.arg(script).arg(&capture.path);
-    Ok(vec![Subject::new(NFSTREAM, capture, command, Rows::LastLine)])
+fn nfstream(captures: &Captures, peers: &Peers<'_>, memory: &Path) -> Result<Vec<Subject>> {
+    let (nfstream, capture) = (peers.nfstream()?, captures.get(MIXED)?);
+    let subject = |name, script, output: Option<&Path>| {
+        let mut command = Command::new(&nfstream.python);
+        command.arg(script).arg(&capture.path).args(output);
+        Subject::new(name, capture, command, Rows::LastLine)
+    };
+    let rows = memory.join("nfstream.csv");
+    Ok(vec![subject(NFSTREAM, &nfstream.csv, Some(&rows)), subject(NFSTREAM_COUNTING, &nfstream.count, None)])
 }
 
 fn cicflowmeter(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
