@@ -211,3 +211,24 @@ fn few_numbers_are_small() {
     assert!(bytes(16) < 8192 / 2 + around, "{}", bytes(16));
     assert!(bytes(200) < 8192 + 200 * 8 + around, "{}", bytes(200));
 }
+
+#[test]
+fn files_do_not_depend_on_the_number_of_threads() {
+    // More columns than one round of threads takes.
+    let names: Vec<String> = (0..100).map(|number| format!("c{number}")).collect();
+    let field = |name: &String| Field { name: name.clone().into(), unit: "", kind: Kind::Int };
+    let column = |number: i64| Cells::Int((0..50).map(|row| row * number % 17).collect());
+    let batch = Batch { columns: (0..100).map(column).collect(), rows: 50 };
+    let written = |threads| {
+        let fields = names.iter().map(field).collect();
+        let encoder = Encoder::new(Format::Parquet, fields, Spelling::Shortest, &[]).unwrap();
+        let encoder = encoder.on_threads(NonZeroUsize::new(threads).unwrap());
+        let mut writer = encoder.writer(Vec::new()).unwrap();
+        (0..3).for_each(|_| writer.append(encoder.encode(&batch).unwrap()).unwrap());
+        writer.finish().unwrap()
+    };
+    let alone = written(1);
+    for threads in [2, 3, 200] {
+        assert!(written(threads) == alone, "{threads} threads");
+    }
+}
