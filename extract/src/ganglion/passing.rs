@@ -124,9 +124,13 @@ impl Packets {
     }
 
     #[inline(always)]
-    pub(super) fn push(&mut self, passing: &Passing) {
-        *self.next() = *passing;
-        self.taken();
+    pub(super) fn at_mut(&mut self, at: usize) -> &mut Passing {
+        &mut self.places[at]
+    }
+
+    /// Places there are.
+    pub(super) fn room(&self) -> usize {
+        self.places.len()
     }
 
     /// Leaves the places free.

@@ -107,11 +107,11 @@ impl<T> Shared<'_, T> {
                 self.dealer.join(&mut dealt, &mut datagrams);
                 Done::Joined { number, dealt, datagrams }
             }
-            Task::Apply { shard: at, piece, packets, clock_us, flush } => {
+            Task::Apply { shard: at, piece, shares, clock_us, flush } => {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
-                packets.iter().for_each(|packets| shard.packets(packets.as_slice()));
+                shard.packets(shares.iter().flat_map(|share| share.packets(at)));
                 let held = shard.piece(clock_us, flush);
-                Done::Applied { shard: at, piece, packets, made: shard.take_made(), held }
+                Done::Applied { shard: at, piece, made: shard.take_made(), held }
             }
             Task::Collect { mut rows, shards, last } => {
                 rows.add(shards);

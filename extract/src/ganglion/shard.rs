@@ -73,20 +73,34 @@ impl Shard {
     }
 
     /// Counts packets in their flows, one after the other.
-    pub(super) fn packets(&mut self, passing: &[Passing]) {
-        for group in passing.chunks(GROUP) {
-            let mut places = [NOWHERE; GROUP];
-            // What a flow remembers lies anywhere in memory. Looked at first, many wait at the same time: for the keys,
-            // then for what the packets will change.
-            for (place, passing) in places.iter_mut().zip(group) {
-                *place = self.place(passing);
+    pub(super) fn packets<'p>(&mut self, packets: impl IntoIterator<Item = &'p Passing>) {
+        let mut packets = packets.into_iter();
+        let mut group = [&Passing::ZERO; GROUP];
+        loop {
+            let mut number = 0;
+            for (place, passing) in group.iter_mut().zip(&mut packets) {
+                *place = passing;
+                number += 1;
             }
-            let seen = places.iter().zip(group).map(|(place, passing)| self.look_ahead(*place, passing));
-            std::hint::black_box(seen.fold(0, |seen, one| seen ^ one));
-            self.forgot = false;
-            for (place, passing) in places.iter().zip(group) {
-                self.packet(passing, *place);
+            self.group(&group[..number]);
+            if number < GROUP {
+                return;
             }
+        }
+    }
+
+    fn group(&mut self, group: &[&Passing]) {
+        let mut places = [NOWHERE; GROUP];
+        // What a flow remembers lies anywhere in memory. Looked at first, many wait at the same time: for the keys,
+        // then for what the packets will change.
+        for (place, passing) in places.iter_mut().zip(group) {
+            *place = self.place(passing);
+        }
+        let seen = places.iter().zip(group).map(|(place, passing)| self.look_ahead(*place, passing));
+        std::hint::black_box(seen.fold(0, |seen, one| seen ^ one));
+        self.forgot = false;
+        for (place, passing) in places.iter().zip(group) {
+            self.packet(passing, *place);
         }
     }
 

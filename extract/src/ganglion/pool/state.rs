@@ -1,12 +1,12 @@
 //! What is to be done, what is being done, what is done.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use super::dealt::{Dealt, Span};
+use super::dealt::{Dealt, Share, Span};
 use crate::capture::{Block, Datagrams};
 use crate::ganglion::Counts;
 use crate::ganglion::columns::Records;
-use crate::ganglion::passing::Packets;
 use crate::ganglion::rows::{Made, Rows};
 
 /// Pieces under way, beside one for each job. More would only push each other out of the caches.
@@ -20,11 +20,11 @@ const SPANS_MORE: usize = 1;
 /// Work for one thread.
 pub(super) enum Task {
     /// Frames.
-    Deal { number: u64, span: Span, room: Vec<Packets> },
+    Deal { number: u64, span: Span, room: Vec<Share> },
     /// Fragments among them, which want the ones before.
     Join { number: u64, dealt: Box<Dealt>, datagrams: Box<Datagrams> },
     /// A shard's packets of a piece.
-    Apply { shard: usize, piece: u64, packets: Vec<Packets>, clock_us: u64, flush: bool },
+    Apply { shard: usize, piece: u64, shares: Vec<Arc<Share>>, clock_us: u64, flush: bool },
     /// The records of a piece, by shard.
     Collect { rows: Box<Rows>, shards: Vec<Made>, last: bool },
     /// The next batch of the records in order.
@@ -37,7 +37,7 @@ pub(super) enum Task {
 pub(super) enum Done<T> {
     Dealt { number: u64, dealt: Box<Dealt> },
     Joined { number: u64, dealt: Box<Dealt>, datagrams: Box<Datagrams> },
-    Applied { shard: usize, piece: u64, packets: Vec<Packets>, made: Made, held: u64 },
+    Applied { shard: usize, piece: u64, made: Made, held: u64 },
     Collected { rows: Box<Rows>, last: bool },
     Batched { rows: Box<Rows>, records: Option<Records> },
     Encoded { number: u64, text: T },
@@ -46,8 +46,8 @@ pub(super) enum Done<T> {
 /// A piece under way.
 #[derive(Default)]
 struct Under {
-    /// By shard, in the order of the spans.
-    packets: Vec<Vec<Packets>>,
+    /// In the order of the spans.
+    shares: Vec<Arc<Share>>,
     /// Spans that touch it and are not dealt.
     undealt: usize,
     /// Its end, once that is known: event time, and whether all flows end.
@@ -96,7 +96,7 @@ pub(super) struct State<T> {
     pieces_max: usize,
     shards: Vec<Progress>,
     /// Room for packets and for frames, to be used again.
-    spare: Vec<Packets>,
+    spare: Vec<Share>,
     blocks: Vec<Block>,
     /// `None` while a thread collects.
     rows: Option<Box<Rows>>,
@@ -154,10 +154,8 @@ impl<T> State<T> {
 
     /// A piece begins.
     fn open(&mut self) {
-        let shards = self.shards.len();
-        let packets = (0..shards).map(|_| Vec::new()).collect();
-        let made = (0..shards).map(|_| Made::default()).collect();
-        self.pieces.push_back(Under { packets, made, ..Under::default() });
+        let made = self.shards.iter().map(|_| Made::default()).collect();
+        self.pieces.push_back(Under { made, ..Under::default() });
     }
 
     /// Number of the piece that has no end yet.
@@ -241,7 +239,7 @@ impl<T> State<T> {
 
     fn deal(&mut self) -> Option<Task> {
         let (number, span) = self.spans.pop_front()?;
-        let room = self.spare.len().saturating_sub(self.shards.len() * (span.cuts.len() + 1));
+        let room = self.spare.len().saturating_sub(span.cuts.len() + 1);
         let room = self.spare.split_off(room);
         Some(Task::Deal { number, span, room })
     }
@@ -267,9 +265,7 @@ impl<T> State<T> {
             let at = self.touched.pop_front().map_or(0, |piece| (piece - self.first) as usize);
             for (share, piece) in shares.into_iter().zip(self.pieces.range_mut(at..)) {
                 piece.undealt -= 1;
-                for (packets, all) in share.packets.into_iter().zip(&mut piece.packets) {
-                    all.push(packets);
-                }
+                piece.shares.push(Arc::new(share));
             }
         }
     }
@@ -300,6 +296,7 @@ impl<T> State<T> {
         let piece = self.pieces.pop_front()?;
         self.first += 1;
         self.live_peak = self.live_peak.max(piece.held);
+        self.spare.extend(piece.shares.into_iter().filter_map(|share| Arc::into_inner(share)?.emptied()));
         Some(Task::Collect { rows, shards: piece.made, last: piece.last })
     }
 
@@ -309,10 +306,10 @@ impl<T> State<T> {
         let free = self.shards.iter().enumerate().filter(|(_, shard)| !shard.busy && shard.next < end);
         let (at, &Progress { next, .. }) = free.min_by_key(|(_, shard)| shard.next)?;
         let piece = self.pieces.get_mut((next - self.first) as usize)?;
-        let packets = std::mem::take(piece.packets.get_mut(at)?);
+        let shares = piece.shares.clone();
         let (clock_us, flush) = piece.end?;
         self.shards[at].busy = true;
-        Some(Task::Apply { shard: at, piece: next, packets, clock_us, flush })
+        Some(Task::Apply { shard: at, piece: next, shares, clock_us, flush })
     }
 
     pub(super) fn done(&mut self, done: Done<T>) {
@@ -327,11 +324,7 @@ impl<T> State<T> {
                 self.waiting.insert(number, Waiting { dealt, is_joined: true });
                 self.settle();
             }
-            Done::Applied { shard, piece, packets, made, held } => {
-                self.spare.extend(packets.into_iter().map(|mut packets| {
-                    packets.clear();
-                    packets
-                }));
+            Done::Applied { shard, piece, made, held } => {
                 if let Some(under) = self.pieces.get_mut((piece - self.first) as usize) {
                     under.made[shard] = made;
                     under.through += 1;
