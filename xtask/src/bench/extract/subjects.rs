@@ -43,6 +43,7 @@ pub(super) type Absent = (&'static str, String);
 pub(super) const GANGLION: &str = "ganglion, one core";
 pub(super) const GANGLION_TWO: &str = "ganglion, two cores";
 pub(super) const GANGLION_REPEATED: &str = "ganglion, capture four times";
+pub(super) const GANGLION_LONGER: &str = "ganglion, capture twelve times";
 pub(super) const PCAP_LOOP: &str = "libpcap loop";
 pub(super) const NFSTREAM: &str = "NFStream 6.6.0";
 pub(super) const NFSTREAM_COUNTING: &str = "NFStream, rows counted alone";
@@ -100,11 +101,16 @@ pub(super) fn ganglion(captures: &Captures, program: &Path, folder: &Path) -> Re
         Ok::<_, anyhow::Error>(Subject::new(name, capture, command, Rows::Summary))
     };
     let (one, two) = (["--jobs", "1"], ["--jobs", "2"]);
+    let mut longer = subject(GANGLION_LONGER, REPEATED, "rows.parquet", &one)?;
+    // The same file again, which needs no disk.
+    longer.command.args([&longer.capture.path, &longer.capture.path]);
+    longer.capture.packets *= 3;
     let reference = |jobs| ["--profile", "cicflowmeter", "--jobs", jobs];
     Ok(vec![
         subject(GANGLION, MIXED, "rows.parquet", &one)?,
         subject(GANGLION_TWO, MIXED, "rows.parquet", &two)?.on_two(),
         subject(GANGLION_REPEATED, REPEATED, "rows.parquet", &one)?,
+        longer,
         subject("ganglion, CSV", MIXED, "rows.csv", &one)?,
         subject("ganglion, cicflowmeter profile", MIXED, "rows.parquet", &reference("1"))?,
         subject("ganglion, flow-heavy", FLOW_HEAVY, "rows.parquet", &one)?,
