@@ -48,7 +48,11 @@ def test_the_manifest_is_what_the_brain_reads(
     assert manifest["signature"] is None
     width = len(manifest["features"])
     assert all(len(row) == width for row in manifest["self_test"]["rows"] + manifest["background"])
-    assert list(manifest["quantiles"]) == manifest["features"]
+    scores = [f"score:{own}" for own in ("anomaly", *manifest["classes"])]
+    assert list(manifest["quantiles"]) == [*manifest["features"], *scores]
+    assert all(len(own) == 11 and np.diff(own).min() >= 0 for own in manifest["quantiles"].values())
+    # Benign rows are mostly found benign.
+    assert manifest["quantiles"]["score:1"][5] > 0.5 > manifest["quantiles"]["score:4"][5]
     assert len(manifest["training"]["recordings"]) == 2
     assert manifest["training"]["classes_left_empty"] == ["Unknown", "DoS", "Bot", "Web", "Heartbleed", "Infiltration"]
     # What is read back as f32 is what was scored.

@@ -9,17 +9,14 @@ import numpy as np
 
 from ganglion_trainer import __version__, classes
 from ganglion_trainer.dataset import Dataset
-from ganglion_trainer.derived import F32
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.evaluate import METRICS, Trained
-from ganglion_trainer.export import MANIFEST, MODEL, check, floats, self_test_rows
+from ganglion_trainer.export import MANIFEST, MODEL, check, floats, quantiles, self_test_rows
 from ganglion_trainer.files import field, read_json, write_json
 from ganglion_trainer.graph import Session
 
 _FORMAT = 1
 _BACKGROUND = 48
-# Deciles: the quantiles 0, 0.1, …, 1.
-_QUANTILES = np.linspace(0.0, 1.0, 11)
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch", "xgboost-cpu")
 _KEEP = (
     "chosen",
@@ -64,7 +61,7 @@ def export(
         "features": trained.features,
         "classes": trained.classes,
         "thresholds": {"anomaly": trained.threshold},
-        "quantiles": _quantiles(trained, session, benign),
+        "quantiles": quantiles(trained, session, benign),
         "background": [floats(row) for row in background],
         "self_test": {
             "rows": [floats(row) for row in rows],
@@ -81,17 +78,6 @@ def export(
     write_json(out / MANIFEST, manifest)
     check(out)
     return manifest
-
-
-def _quantiles(trained: Trained, session: Session, benign: F32) -> dict[str, list[float]]:
-    """Of inputs and of scores, over benign training rows: what drift is measured against."""
-    wide = np.quantile(benign.astype(np.float64), _QUANTILES, axis=0)
-    found = {name: floats(wide[:, at]) for at, name in enumerate(trained.features)}
-    probabilities, anomaly = session.score(benign)
-    found["score:anomaly"] = floats(np.quantile(anomaly.astype(np.float64), _QUANTILES))
-    for at, label in enumerate(trained.classes):
-        found[f"score:{label}"] = floats(np.quantile(probabilities[:, at].astype(np.float64), _QUANTILES))
-    return found
 
 
 def _metrics(folder: Path, trained: Trained, comparison: Path | None) -> dict[str, Any]:

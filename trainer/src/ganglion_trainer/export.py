@@ -41,7 +41,6 @@ def export(dataset: Dataset, trained_folder: Path, config: Config, out: Path, co
     rows = self_test_rows(session, x, arrays.y, trained.classes, rng)
     probabilities, anomaly = session.score(rows)
     background = x[np.sort(rng.choice(quiet, min(_BACKGROUND, len(quiet)), replace=False))]
-    quantiles = np.quantile(x[quiet].astype(np.float64), _QUANTILES, axis=0)
     out.mkdir(parents=True, exist_ok=True)
     (out / MODEL).write_bytes(trained.model)
     manifest = {
@@ -53,7 +52,7 @@ def export(dataset: Dataset, trained_folder: Path, config: Config, out: Path, co
         "features": trained.features,
         "classes": trained.classes,
         "thresholds": {"anomaly": trained.threshold},
-        "quantiles": {name: floats(quantiles[:, i]) for i, name in enumerate(trained.features)},
+        "quantiles": quantiles(trained, session, x[quiet]),
         "background": [floats(row) for row in background],
         "self_test": {
             "rows": [floats(row) for row in rows],
@@ -92,6 +91,17 @@ def check(folder: Path) -> None:
 def floats(values: np.ndarray[Any, Any]) -> list[float]:
     """Exactly these numbers; whole ones without a point."""
     return [int(value) if value == int(value) and abs(value) < 1e15 else value for value in map(float, values)]
+
+
+def quantiles(trained: Trained, session: Session, benign: F32) -> dict[str, list[float]]:
+    """Of inputs and of scores, over benign training rows: what drift is measured against."""
+    wide = np.quantile(benign.astype(np.float64), _QUANTILES, axis=0)
+    found = {name: floats(wide[:, at]) for at, name in enumerate(trained.features)}
+    probabilities, anomaly = session.score(np.ascontiguousarray(benign))
+    found["score:anomaly"] = floats(np.quantile(anomaly.astype(np.float64), _QUANTILES))
+    for at, label in enumerate(trained.classes):
+        found[f"score:{label}"] = floats(np.quantile(probabilities[:, at].astype(np.float64), _QUANTILES))
+    return found
 
 
 def self_test_rows(
@@ -137,7 +147,7 @@ def _training(dataset: Dataset, trained: Trained, commands: list[str]) -> dict[s
         "table_digest": dataset.table_digest,
         **{key: about[key] for key in keep},
         "classes_left_empty": missing,
-        "quantiles": "0, 10, …, 100 % of benign training rows",
+        "quantiles": "0, 10, …, 100 % of benign training rows, of inputs and of scores",
         "made_with": {
             "ganglion-trainer": __version__,
             "python": platform.python_version(),
