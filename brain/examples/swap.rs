@@ -12,10 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ganglion_brain::BrainConfig;
-use ganglion_flow::key::mix;
-use ganglion_flow::record::{self, FlowRecord, RecordHeader, RecordKind};
-use ganglion_flow::state::status;
-use ganglion_flow::{Addr, FlowKey, FlowState, Hook, Reason, Stage, Wire};
+use ganglion_flow::Wire;
+use ganglion_flow::record::{self, FlowRecord};
 use ganglion_proto::v1::brain_client::BrainClient;
 use ganglion_proto::v1::models_client::ModelsClient;
 use ganglion_proto::v1::{
@@ -33,6 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How often the sensor sends.
 const TICK: Duration = Duration::from_millis(5);
+/// Between two flows by their own clock, µs.
+const EVERY_US: u64 = 50;
 /// Between two changes.
 const PAUSE: Duration = Duration::from_millis(200);
 /// After the last record.
@@ -237,30 +237,10 @@ async fn listen(
     Ok(latency)
 }
 
-/// A flow record with plausible, varied figures, of one of 4 096 sources.
+/// The `n`th record, as it goes over the wire.
 fn flow(n: u64) -> Vec<u8> {
-    let random = mix(n, 0x5bd1_e995_9e37_79b9);
-    let client = Addr::v4(0xc612_0000 | (random & 0xfff) as u32);
-    let (key, is_a) = FlowKey::new(client, Addr::v4(0xc613_0001), (random >> 16) as u16, 443, 6, 0);
-    let time_us = 1_000_000 + n * 50;
-    let mut state = FlowState::ZERO;
-    state.status = if is_a { status::INITIATOR_IS_A } else { 0 } | status::ESTABLISHED;
-    state.first_us = time_us - (random >> 40) % 900_000;
-    state.last_us = time_us;
-    for (direction, shift) in [(&mut state.fwd, 8), (&mut state.bwd, 24)] {
-        let packets = 2 + (random >> shift) % 60;
-        direction.packets = packets;
-        direction.arrivals = packets as u32;
-        direction.payload_bytes = packets * 600;
-        direction.payload_sq_bytes2 = packets * 500_000;
-        direction.wire_bytes = packets * 660;
-        direction.payload_max = 1_460;
-        direction.first_us = time_us - 1_000;
-        direction.last_us = time_us;
-    }
-    let header = RecordHeader::new(RecordKind::Flow, Stage::End, Reason::Fin, Hook::Xdp, time_us);
     let mut bytes = vec![0; FlowRecord::LEN];
-    FlowRecord { header, key, state }.put(&mut bytes);
+    ganglion_brain::bench::flow(n, EVERY_US).put(&mut bytes);
     bytes
 }
 

@@ -1,44 +1,20 @@
 //! Records → rows of the feature table.
 
+use super::flow;
 use ganglion_features::Context;
-use ganglion_flow::key::mix;
-use ganglion_flow::record::{FlowRecord, Record, RecordHeader, RecordKind};
-use ganglion_flow::state::status;
-use ganglion_flow::{Addr, FlowKey, FlowState, Hook, Reason, Stage, Wire};
+use ganglion_flow::record::Record;
 use std::time::Instant;
 
-/// Rows a second that are derived, context included, from made-up flows of 4 096 addresses.
+/// Between two made-up flows, µs.
+const EVERY_US: u64 = 100;
+
+/// Rows a second that are derived, context included, from made-up flows.
 pub fn derived_per_s(rows: usize) -> f64 {
-    let records: Vec<_> = (0..rows as u64).map(record).collect();
+    let records: Vec<_> = (0..rows as u64).map(|n| Record::Flow(flow(n, EVERY_US))).collect();
     let mut context = Context::default();
     let began = Instant::now();
     for record in &records {
         std::hint::black_box(context.observe(record));
     }
     rows as f64 / began.elapsed().as_secs_f64()
-}
-
-/// A flow record with plausible, varied figures.
-fn record(n: u64) -> Record {
-    let random = mix(n, 0x5bd1_e995_9e37_79b9);
-    let client = Addr::v4(0xc612_0000 | (random & 0xfff) as u32);
-    let (key, is_a) = FlowKey::new(client, Addr::v4(0xc613_0001), (random >> 16) as u16, 443, 6, 0);
-    let time_us = 1_000_000 + n * 100;
-    let mut state = FlowState::ZERO;
-    state.status = if is_a { status::INITIATOR_IS_A } else { 0 } | status::ESTABLISHED;
-    state.first_us = time_us - (random >> 40) % 900_000;
-    state.last_us = time_us;
-    for (direction, shift) in [(&mut state.fwd, 8), (&mut state.bwd, 24)] {
-        let packets = 2 + (random >> shift) % 60;
-        direction.packets = packets;
-        direction.arrivals = packets as u32;
-        direction.payload_bytes = packets * 600;
-        direction.payload_sq_bytes2 = packets * 500_000;
-        direction.wire_bytes = packets * 660;
-        direction.payload_max = 1_460;
-        direction.first_us = time_us - 1_000;
-        direction.last_us = time_us;
-    }
-    let header = RecordHeader::new(RecordKind::Flow, Stage::End, Reason::Fin, Hook::Xdp, time_us);
-    Record::Flow(FlowRecord { header, key, state })
 }
