@@ -14,6 +14,7 @@ from ganglion_trainer.diffusion.export import to_onnx
 from ganglion_trainer.diffusion.fit import Trained
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.graph import Session
+from ganglion_trainer.watched import Watched, some
 
 SMALL = settings.of(
     {
@@ -146,6 +147,20 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
         assert torch.equal(value, resumed.net.state_dict()[name]), name
 
 
+def test_rows_that_are_watched_shape_nothing(tmp_path: Path) -> None:
+    x, y = modelled.table(120, seed=8)
+    rows = modelled.rows()
+    watched = some(x, y, 1)
+    seen = fit.fit(rows.x, rows.y, rows.classes, rows.benign, SMALL, 1, tmp_path / "kept", watched)
+    for name, value in _trained().net.state_dict().items():
+        assert torch.equal(value, seen.net.state_dict()[name]), name
+    curve = seen.curve
+    assert len(curve.update) == len(curve.held_auc) == len(curve.held_cross_entropy) == 4
+    assert curve.held_auc[-1] > 0.95 > curve.held_auc[0]
+    assert curve.held_cross_entropy[-1] < curve.held_cross_entropy[0]
+    assert _trained().curve.held_auc == []
+
+
 def test_checkpoints_of_others_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "_SAVE", 40)
     keep = tmp_path / "training.safetensors"
@@ -169,6 +184,27 @@ def test_checkpoints_of_wrong_sizes_are_refused(tmp_path: Path) -> None:
     save_file({"update": torch.tensor([5])}, keep, metadata={"training": mark})
     with pytest.raises(TrainerError, match="is missing or of another size"):
         _trained(keep)
+
+
+def test_what_is_watched_is_a_bounded_part_of_every_class() -> None:
+    y = np.repeat([0, 2], [2000, 3]).astype(np.int64)
+    x = np.arange(len(y), dtype=np.float32).reshape(-1, 1)
+    own = some(x, y, 1)
+    assert own is not None
+    assert np.bincount(own.y).tolist() == [300, 0, 3]
+    assert (y[own.x[:, 0].astype(np.int64)] == own.y).all()
+    assert some(x[:0], y[:0], 1) is None
+
+
+def test_the_area_is_a_mean_over_classes() -> None:
+    own = Watched(np.zeros((4, 1), dtype=np.float32), np.array([0, 0, 1, 2]))
+    perfect = np.eye(3, dtype=np.float32)[own.y]
+    assert own.auc(perfect) == 1
+    assert own.loss(perfect) == pytest.approx(0, abs=1e-6)
+    # Classes 1 and 2 taken for each other: each is below the other, and above or beside the rest.
+    assert own.auc(perfect[:, [0, 2, 1]]) == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    alone = Watched(own.x[:2], own.y[:2])
+    assert alone.auc(perfect[:2]) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 from ganglion_trainer import config
 from ganglion_trainer.compare import registry
 from ganglion_trainer.config import Config
-from ganglion_trainer.contract import Fitted, Rows
+from ganglion_trainer.contract import Fitted, Rows, curve
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.graph import Session
 from ganglion_trainer.rivals.vote import Vote
+from ganglion_trainer.watched import some
 
 TABULAR = [name for name in registry.NAMES if name not in (*registry.SEQUENCE, registry.VOTE)]
 
@@ -51,6 +52,18 @@ def test_the_graph_says_what_the_model_says(name: str) -> None:
         assert anomaly[y != 0].mean() > anomaly[y == 0].mean()
     else:
         assert (proba.argmax(axis=1) == y).mean() > 0.9
+
+
+def test_a_network_is_watched_while_it_learns() -> None:
+    x, y = modelled.table(80, seed=4)
+    plain, seen = (_fit("mlp", replace(modelled.rows(), watched=watched)) for watched in (None, some(x, y, 1)))
+    assert np.array_equal(plain.score(x)[0], seen.score(x)[0])
+    noted = curve(seen)
+    assert noted is not None
+    assert set(noted) == {"update", "cross_entropy", "held_cross_entropy", "held_auc"}
+    assert {len(values) for values in noted.values()} == {4}
+    assert noted["held_auc"][-1] > noted["held_auc"][0]
+    assert curve(_fit("extra-trees", modelled.rows())) is None
 
 
 @pytest.mark.parametrize("name", ["extra-trees", "xgboost", "mlp"])

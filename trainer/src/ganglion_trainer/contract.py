@@ -8,6 +8,7 @@ import onnx
 
 from ganglion_trainer.derived import F32, I64
 from ganglion_trainer.inputs import F64
+from ganglion_trainer.watched import Watched
 
 Hyper = dict[str, Any]
 
@@ -27,6 +28,8 @@ class Rows:
     # Which of them is Benign.
     benign: int
     features: tuple[str, ...]
+    # Where curves are taken; shapes no model.
+    watched: Watched | None = None
 
     def weights(self, evenness: float) -> F64:
         """Of rows, so that classes count by their rows to this power: 0 evenly, 1 as they come. Mean 1."""
@@ -78,3 +81,9 @@ def evidence(probabilities: F32, benign: int) -> dict[str, F32]:
     """What a classifier's probabilities say of unusual rows."""
     not_benign = np.asarray(1 - probabilities[:, benign], dtype=np.float32)
     return {"1 - max p": unsure(probabilities), "1 - p(Benign)": not_benign}
+
+
+def curve(fitted: Fitted) -> dict[str, list[float]] | None:
+    """How its training went, where it was noted: lists of one length by name, `update` among them."""
+    noted: dict[str, list[float]] | None = getattr(fitted, "curve", None)
+    return {key: [round(value, 5) for value in values] for key, values in noted.items()} if noted else None

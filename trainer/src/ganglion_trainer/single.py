@@ -1,18 +1,18 @@
 """`train --model`: one model of the comparison, for a data set of tables: searched, calibrated, fitted on all rows."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ganglion_trainer import inputs, metrics, splits
+from ganglion_trainer import inputs, metrics, splits, watched
 from ganglion_trainer.calibrate import calibrated, temperature
 from ganglion_trainer.classes import BENIGN, name
 from ganglion_trainer.compare.registry import ANOMALY, NAMES, VOTE, maker
 from ganglion_trainer.compare.search import search
 from ganglion_trainer.config import Config
-from ganglion_trainer.contract import Fitted, Rows
+from ganglion_trainer.contract import Fitted, Rows, curve
 from ganglion_trainer.dataset import Dataset
 from ganglion_trainer.derived import F32
 from ganglion_trainer.diffusion.maker import Model
@@ -48,7 +48,8 @@ def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path, co
     say(f"{model}: {len(y)} rows, {len(columns.names)} inputs; searched: {found.hyper}")
     fold = splits.folds(arrays, "grouped", config.compare["folds"], _SEED_OF_FOLDS)
     held = np.flatnonzero(fold == 0)
-    trial = own.fit(rows.take(np.flatnonzero(fold != 0)), found.hyper, seed, 1.0)
+    learn = replace(rows.take(np.flatnonzero(fold != 0)), watched=watched.some(rows.x[held], y[held], seed))
+    trial = own.fit(learn, found.hyper, seed, 1.0)
     about = _calibrate(trial, rows.take(held), model)
     say(f"{model}: calibrated on {len(held)} rows: {about['calibration']}")
     fitted = own.fit(rows, found.hyper, seed, 1.0)
@@ -74,6 +75,8 @@ def train(dataset: Dataset, config: Config, model: str, seed: int, out: Path, co
         "parameters": fitted.parameters(),
         "rule": asdict(fitted.detector.rule) if isinstance(fitted, Model) else None,
         **about,
+        # Of the training that calibration held rows out of.
+        "curve": curve(trial),
         "onnx_apart": apart,
         "class_rows": {name(label): int((arrays.y == label).sum()) for label in classes},
         "left_out": columns.left_out,

@@ -109,7 +109,7 @@ def _write(
             own = sorted(seed for other, part, seed in kept if (other, part) == (model, split))
             entries.append(_entry(task, model, split, own, kept, request.out))
     result["results"] = entries
-    result["curves"] = {DIFFUSION: _curves(kept)}
+    result["curves"] = _curves(kept)
     result["seconds"] = round(time.perf_counter() - started, 1)
     write_json(request.out / RESULT, result)
 
@@ -173,7 +173,6 @@ def _entry(
         "parameters": notes[0]["parameters"],
         "bytes": next((note["bytes"] for note in notes if "bytes" in note), None),
         "train_seconds": round(float(np.mean([note["train_seconds"] for note in notes])), 2),
-        "flows_per_s": None,
         "trials": notes[0]["trials"],
         "hyper": _usual(notes),
         "oof": [pooled.write(task, own, out, model, split, seed) for own, seed in zip(made, seeds, strict=True)],
@@ -193,7 +192,7 @@ def _vote(task: work.Task, members: list[tuple[str, pooled.Pooled]], split: spli
     made = pooled.Pooled(mean, 1 - mean.max(axis=1), members[0][1].fold)
     entry: dict[str, Any] = {"model": VOTE, "family": "vote", "split": split, "seeds": [1]}
     entry |= pooled.summary(task, [made])
-    entry |= dict.fromkeys(("parameters", "bytes", "train_seconds", "flows_per_s"))
+    entry |= dict.fromkeys(("parameters", "bytes", "train_seconds"))
     entry |= {"trials": 0, "hyper": {"members": [model for model, _ in members]}}
     return entry | {"oof": [pooled.write(task, made, out, VOTE, split, 1)]}
 
@@ -206,10 +205,12 @@ def _usual(notes: list[dict[str, Any]]) -> dict[str, Any]:
     return own
 
 
-def _curves(kept: dict[tuple[str, str, int], list[Part]]) -> list[dict[str, Any]]:
-    found = []
+def _curves(kept: dict[tuple[str, str, int], list[Part]]) -> dict[str, list[dict[str, Any]]]:
+    """How training went, by model, of the first seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for (model, split, seed), parts in kept.items():
         for number, (_, notes) in enumerate(parts):
-            if model == DIFFUSION and seed == 1 and "curve" in notes:
-                found.append({"split": split, "seed": seed, "fold": number, **notes["curve"]})
+            if seed == 1 and "curve" in notes:
+                of = {"split": split, "seed": seed, "fold": number, **notes["curve"]}
+                found.setdefault(model, []).append(of)
     return found

@@ -1,19 +1,19 @@
 """The pieces of a comparison: one fold of one model, and one class left out for one model."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ganglion_trainer import splits
+from ganglion_trainer import splits, watched
 from ganglion_trainer.calibrate import calibrated
 from ganglion_trainer.classes import BENIGN
 from ganglion_trainer.compare.registry import maker
 from ganglion_trainer.compare.results import Store, Values
 from ganglion_trainer.compare.search import search
 from ganglion_trainer.config import Config
-from ganglion_trainer.contract import Hyper, Rows
+from ganglion_trainer.contract import Hyper, Rows, curve
 from ganglion_trainer.dataset import Arrays
 from ganglion_trainer.derived import F32, I64
 from ganglion_trainer.errors import TrainerError
@@ -41,6 +41,10 @@ class Task:
         x = np.ascontiguousarray(self.x[at])
         return Rows(x, y, len(classes), classes.index(BENIGN), self.features)
 
+    def watched(self, at: I64, seed: int) -> watched.Watched | None:
+        """Some of the rows held out, to see how training goes."""
+        return watched.some(self.x[at], np.searchsorted(self.classes, self.arrays.y[at]).astype(np.int64), seed)
+
     def fold_of(self, split: splits.How, seed: int) -> splits.I8:
         """The folds of a split; another seed deals other folds."""
         return splits.folds(self.arrays, split, self.config.compare["folds"], seed)
@@ -59,7 +63,7 @@ def fold(task: Task, model: str, split: splits.How, seed: int, number: int) -> t
     inner = seed * 1000 + number
     found = search(own, rows, task.config.compare, inner)
     searched = time.perf_counter() - started
-    fitted = own.fit(rows, found.hyper, inner, 1.0)
+    fitted = own.fit(replace(rows, watched=task.watched(held, inner)), found.hyper, inner, 1.0)
     seconds = time.perf_counter() - started - searched
     proba, anomaly = fitted.score(np.ascontiguousarray(task.x[held]))
     if own.family != "anomaly":
@@ -72,9 +76,9 @@ def fold(task: Task, model: str, split: splits.How, seed: int, number: int) -> t
         "search_seconds": round(searched, 2),
         "parameters": fitted.parameters(),
     }
-    curve = getattr(getattr(getattr(fitted, "detector", None), "trained", None), "curve", None)
-    if curve is not None:
-        notes["curve"] = {key: [round(v, 5) for v in values] for key, values in vars(curve).items()}
+    noted = curve(fitted)
+    if noted is not None:
+        notes["curve"] = noted
     if number == 0 and seed == 1:
         notes["bytes"] = len(fitted.onnx().SerializeToString())
     values: Values = {"at": held, "proba": proba, "anomaly": anomaly}

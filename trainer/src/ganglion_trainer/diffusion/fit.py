@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from ganglion_trainer.derived import F32, I64
 from ganglion_trainer.diffusion import checkpoint, net, scaling, schedule
-from ganglion_trainer.diffusion.loss import loss
+from ganglion_trainer.diffusion.loss import Parts, loss
 from ganglion_trainer.diffusion.sampling import Sampler
 from ganglion_trainer.diffusion.settings import Settings
 from ganglion_trainer.progress import bar
+from ganglion_trainer.watched import EVERY, Watched
 
-# Rows scaled at a time, and updates between two notes and two checkpoints.
+# Rows scaled at a time, and updates between two checkpoints.
 _CHUNK = 8192
-_NOTE, _SAVE = 50, 500
+_SAVE = 500
 
 
 @dataclass
@@ -28,6 +29,9 @@ class Curve:
     noise: list[float] = field(default_factory=list)
     cross_entropy: list[float] = field(default_factory=list)
     boundary: list[float] = field(default_factory=list)
+    # On held-out rows, by the averaged weights; empty where none are watched.
+    held_cross_entropy: list[float] = field(default_factory=list)
+    held_auc: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def fit(
     settings: Settings,
     seed: int,
     keep: Path | None = None,
-    title: str = "diffusion",
+    watched: Watched | None = None,
 ) -> Trained:
     """Learns from these rows alone; goes on from `keep` where a checkpoint of the same training lies there."""
     scales = scaling.learn(x, settings.knots)
@@ -76,9 +80,11 @@ def fit(
     model = net.UNetFC(shape).to(where)
     sampler = Sampler(rows, y, classes, benign, scaling.Scaling(scales), settings, seed)
     run = _Run(model, sampler, settings, where)
+    if watched is not None:
+        run.watched = watched, scaled(scales, watched.x).to(where)
     mark = checkpoint.mark(x, y, settings, seed)
     done = run.resume(keep, mark) if keep is not None else 0
-    with bar(settings.updates, title, done) as tick:
+    with bar(settings.updates, "diffusion", done) as tick:
         run.train(done, tick, lambda update: checkpoint.save(keep, mark, run.tensors(update)) if keep else None)
     model.load_state_dict(run.average)
     model.eval().cpu()
@@ -109,6 +115,7 @@ class _Run:
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
         self.curve = Curve()
+        self.watched: tuple[Watched, Tensor] | None = None
 
     def train(self, done: int, tick: Callable[[], None], save: Callable[[int], None]) -> None:
         """The updates that are left."""
@@ -122,14 +129,29 @@ class _Run:
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
             self._remember(update)
-            if update % _NOTE == 0 or update + 1 == self.settings.updates:
-                self.curve.update.append(update)
-                self.curve.noise.append(float(parts.noise))
-                self.curve.cross_entropy.append(float(parts.cross_entropy))
-                self.curve.boundary.append(float(parts.boundary))
+            if update % EVERY == 0 or update + 1 == self.settings.updates:
+                self._note(update, parts)
             if (update + 1) % _SAVE == 0 and update + 1 < self.settings.updates:
                 save(update + 1)
             tick()
+
+    def _note(self, update: int, parts: Parts) -> None:
+        self.curve.update.append(update)
+        self.curve.noise.append(float(parts.noise))
+        self.curve.cross_entropy.append(float(parts.cross_entropy))
+        self.curve.boundary.append(float(parts.boundary))
+        if self.watched is None:
+            return
+        rows, scaled_rows = self.watched
+        self.model.eval()
+        with torch.no_grad():
+            none = torch.zeros(len(scaled_rows), dtype=torch.long, device=self.where)
+            _, logits, _ = torch.func.functional_call(self.model, self.average, (scaled_rows, none))
+        self.model.train()
+        # The last column is for what is no flow.
+        probabilities = torch.softmax(logits[:, :-1], dim=1).cpu().numpy()
+        self.curve.held_cross_entropy.append(rows.loss(probabilities))
+        self.curve.held_auc.append(rows.auc(probabilities))
 
     def _remember(self, update: int) -> None:
         """Moves the averaged weights; quickly at first."""
@@ -144,8 +166,8 @@ class _Run:
         named |= {f"average.{name}": value for name, value in self.average.items()}
         for number, state in self.optimiser.state_dict()["state"].items():
             named |= {f"adam.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        for name in ("update", "noise", "cross_entropy", "boundary"):
-            named[f"curve.{name}"] = torch.tensor(getattr(self.curve, name), dtype=torch.float64)
+        for name, values in vars(self.curve).items():
+            named[f"curve.{name}"] = torch.tensor(values, dtype=torch.float64)
         return {name: value.detach().cpu().contiguous() for name, value in named.items()}
 
     def resume(self, keep: Path, mark: str) -> int:
@@ -163,9 +185,9 @@ class _Run:
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
         self.sampler.restore(named["random"])
         torch.set_rng_state(named["torch"])
-        for name in ("noise", "cross_entropy", "boundary"):
-            getattr(self.curve, name).extend(named[f"curve.{name}"].tolist())
-        self.curve.update.extend(int(value) for value in named["curve.update"])
+        for name, values in vars(self.curve).items():
+            kind = int if name == "update" else float
+            values.extend(kind(value) for value in named[f"curve.{name}"].tolist())
         return int(named["update"][0])
 
 

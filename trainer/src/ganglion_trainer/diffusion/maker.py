@@ -32,7 +32,7 @@ class Diffusion:
         """Trains the network, then learns from benign rows what is usual."""
         own = settings.of(hyper, self.settings)
         own = replace(own, updates=max(10, round(own.updates * effort)))
-        trained = fit.fit(rows.x, rows.y, rows.classes, rows.benign, own, seed)
+        trained = fit.fit(rows.x, rows.y, rows.classes, rows.benign, own, seed, watched=rows.watched)
         benign = rows.x[rows.y == rows.benign]
         return Model(Detector(trained, self.rule).settle(benign), benign)
 
@@ -64,6 +64,7 @@ class Model:
 
     def __init__(self, detector: Detector, benign: F32) -> None:
         self.detector, self.benign = detector, benign
+        self.curve = {key: values for key, values in vars(detector.trained.curve).items() if values}
 
     def score(self, x: F32) -> tuple[F32, F32]:
         """Probabilities and anomaly."""

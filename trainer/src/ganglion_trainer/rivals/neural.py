@@ -13,9 +13,11 @@ from ganglion_trainer.diffusion import scaling
 from ganglion_trainer.diffusion.net import parameters
 from ganglion_trainer.emit import Emitter
 from ganglion_trainer.errors import TrainerError
+from ganglion_trainer.inputs import F64
 from ganglion_trainer.progress import bar
 from ganglion_trainer.rivals import layers
 from ganglion_trainer.rivals.trees import finish
+from ganglion_trainer.watched import EVERY, Watched
 
 _CHUNK = 4096
 _BATCH = 384
@@ -57,7 +59,7 @@ class Neural:
         else:
             net = layers.Convolutions(2 * channels, width, rows.classes)
         made = _Net(net, scales, rows, columns)
-        train(net, made.rows(rows.x), rows, rows.weights(self.evenness), hyper, max(20, round(self.updates * effort)))
+        made.train(rows, rows.weights(self.evenness), hyper, max(20, round(self.updates * effort)))
         return made
 
     def _columns(self, features: tuple[str, ...]) -> I64:
@@ -79,12 +81,44 @@ class _Net:
         self.net, self.scales, self.classes, self.benign = net, scales, rows.classes, rows.benign
         self.columns, self.width = columns, rows.x.shape[1]
         self.scaling = scaling.Scaling(scales)
+        self.curve: dict[str, list[float]] = {}
 
     def rows(self, x: F32) -> torch.Tensor:
         own = np.ascontiguousarray(x[:, self.columns])
         with torch.no_grad():
             parts = [self.scaling(torch.from_numpy(own[at : at + _CHUNK])) for at in range(0, max(len(x), 1), _CHUNK)]
         return torch.cat(parts)
+
+    def train(self, rows: Rows, weights: F64, hyper: Hyper, updates: int) -> None:
+        """Cross-entropy on rows drawn by weight, the learning rate down a cosine."""
+        z, y, net = self.rows(rows.x), torch.from_numpy(rows.y), self.net
+        chance = torch.from_numpy(np.cumsum(weights))
+        rate = hyper["learning_rate"]
+        own = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=hyper["weight_decay"], fused=True)
+        cool = torch.optim.lr_scheduler.OneCycleLR(own, rate, total_steps=updates, pct_start=0.2)
+        net.train()
+        with bar(updates, type(net).__name__) as tick:
+            for update in range(updates):
+                at = torch.searchsorted(chance, torch.rand(_BATCH, dtype=torch.float64) * chance[-1])
+                at = at.clamp_max(len(y) - 1)
+                loss = nn.functional.cross_entropy(net(z[at]), y[at], label_smoothing=0.02)
+                own.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+                own.step()
+                cool.step()
+                if update % EVERY == 0 or update + 1 == updates:
+                    self._note(update, float(loss.detach()), rows.watched)
+                tick()
+
+    def _note(self, update: int, loss: float, watched: Watched | None) -> None:
+        noted: dict[str, float] = {"update": update, "cross_entropy": loss}
+        if watched is not None:
+            found = self.score(watched.x)[0]
+            self.net.train()
+            noted |= {"held_cross_entropy": watched.loss(found), "held_auc": watched.auc(found)}
+        for key, value in noted.items():
+            self.curve.setdefault(key, []).append(value)
 
     def score(self, x: F32) -> tuple[F32, F32]:
         self.net.eval()
@@ -107,30 +141,3 @@ class _Net:
             x = made.node("Gather", x, made.constant(self.columns), axis=1)
         logits = self.net.emit(made, layers.scale(made, self.scales, x))
         return finish(made, made.node("Softmax", logits, axis=1), self.width, self.classes)
-
-
-def train(
-    net: nn.Module,
-    z: torch.Tensor,
-    rows: Rows,
-    weights: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    hyper: Hyper,
-    updates: int,
-) -> None:
-    """Cross-entropy on rows drawn by weight, the learning rate down a cosine."""
-    chance = torch.from_numpy(np.cumsum(weights))
-    y = torch.from_numpy(rows.y)
-    own = torch.optim.AdamW(net.parameters(), lr=hyper["learning_rate"], weight_decay=hyper["weight_decay"], fused=True)
-    cool = torch.optim.lr_scheduler.OneCycleLR(own, hyper["learning_rate"], total_steps=updates, pct_start=0.2)
-    net.train()
-    with bar(updates, type(net).__name__) as tick:
-        for _ in range(updates):
-            at = torch.searchsorted(chance, torch.rand(_BATCH, dtype=torch.float64) * chance[-1])
-            at = at.clamp_max(len(y) - 1)
-            loss = nn.functional.cross_entropy(net(z[at]), y[at], label_smoothing=0.02)
-            own.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            own.step()
-            cool.step()
-            tick()
