@@ -114,10 +114,11 @@ impl Thread {
         if !found.value.is_finite() || !found.rest.is_finite() {
             return Err("not_finite");
         }
-        self.metrics.explanations.inc();
         self.metrics.explain_time.observe(f64::from(found.duration_us) / 1e6);
         let about = Explanation { verdict_id: question.verdict_id.clone(), target: question.target.clone(), ..found };
         self.hub.publish(&question.sensor_id, Of::Explanation(about));
+        // Whoever sees it counted finds the event.
+        self.metrics.explanations.inc();
         Ok(())
     }
 }
