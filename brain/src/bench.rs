@@ -7,5 +7,5 @@ mod rows;
 
 pub use derive::derived_per_s;
 pub use flows::flow;
-pub use measure::{Agreement, Latency, agreement, latency, rows_per_s};
+pub use measure::{Agreement, Latency, Throughput, agreement, latency, throughput};
 pub use rows::Rows;

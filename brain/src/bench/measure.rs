@@ -9,11 +9,22 @@ use std::time::{Duration, Instant};
 /// Flows that may wait in the open loop.
 const QUEUE: usize = 65_536;
 
-/// Rows a second: batches are put together from columns, scored, and their scores read, for `time`.
+/// How fast batches of one size go through.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Throughput {
+    /// Rows a second.
+    pub rows_per_s: f64,
+    /// Half of the batches took no longer, µs.
+    pub p50_us: f64,
+    /// 99 % of the batches took no longer, µs.
+    pub p99_us: f64,
+}
+
+/// Batches are put together from columns, scored, and their scores read, one after the other for `time`.
 ///
 /// # Errors
 /// When ONNX Runtime fails.
-pub fn rows_per_s(model: &mut Model, rows: &Rows, batch: usize, time: Duration) -> Result<f64, ModelError> {
+pub fn throughput(model: &mut Model, rows: &Rows, batch: usize, time: Duration) -> Result<Throughput, ModelError> {
     let batch = batch.clamp(1, rows.len().max(1));
     let (mut values, mut scores) = (Vec::new(), Scores::default());
     let mut run = |from: usize| -> Result<(), ModelError> {
@@ -27,13 +38,24 @@ pub fn rows_per_s(model: &mut Model, rows: &Rows, batch: usize, time: Duration) 
     while warm.elapsed() < time / 10 {
         run(0)?;
     }
-    let (mut done, began) = (0_u64, Instant::now());
-    while began.elapsed() < time {
+    let (mut times_us, began) = (Vec::new(), Instant::now());
+    let mut before = Duration::ZERO;
+    while before < time {
         run(from)?;
-        done += batch as u64;
+        let now = began.elapsed();
+        times_us.push((now - before).as_secs_f64() * 1e6);
+        before = now;
         from = if from + 2 * batch <= rows.len() { from + batch } else { 0 };
     }
-    Ok(done as f64 / began.elapsed().as_secs_f64())
+    let rows_per_s = (times_us.len() * batch) as f64 / before.as_secs_f64();
+    times_us.sort_by(f64::total_cmp);
+    Ok(Throughput { rows_per_s, p50_us: at_share(&times_us, 0.5), p99_us: at_share(&times_us, 0.99) })
+}
+
+/// The value that this share of sorted ones does not exceed.
+fn at_share(sorted: &[f64], share: f64) -> f64 {
+    let at = sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last());
+    at.copied().unwrap_or(f64::NAN)
 }
 
 /// Times from when a flow was due to when its scores were there, µs.
@@ -81,8 +103,7 @@ pub fn latency(model: &mut Model, rows: &Rows, rate_per_s: u64, time: Duration) 
     });
     failed?;
     times_us.sort_by(f64::total_cmp);
-    let at = |share: f64| times_us.get((times_us.len() as f64 * share) as usize).or(times_us.last()).copied();
-    let at = |share| at(share).unwrap_or(f64::NAN);
+    let at = |share| at_share(&times_us, share);
     Ok(Latency { rate_per_s, flows: times_us.len(), p50_us: at(0.5), p99_us: at(0.99), max_us: at(1.0) })
 }
 

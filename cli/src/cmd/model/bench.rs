@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ganglion_brain::bench::{self, Agreement, Latency, Rows};
+use ganglion_brain::bench::{self, Agreement, Latency, Rows, Throughput};
 use ganglion_brain::bundle::Bundle;
 use ganglion_brain::model::{Preference, Settings};
 use serde::Serialize;
@@ -88,12 +88,31 @@ struct Speed {
     sessions: usize,
     intra_threads: usize,
     batch: usize,
-    rows_per_s: f64,
+    #[serde(flatten)]
+    throughput: Throughput,
 }
 
+/// What the manifest says of the training: by it a report finds the model that a bundle is.
+#[derive(Serialize)]
+struct Trained {
+    model: Option<String>,
+    parameters: Option<u64>,
+    dataset_digest: Option<String>,
+}
+
+impl Trained {
+    fn of(training: &serde_json::Value) -> Self {
+        let text = |key: &str| training[key].as_str().map(str::to_owned);
+        let parameters = training["parameters"].as_u64();
+        Self { model: text("chosen"), parameters, dataset_digest: text("dataset_digest") }
+    }
+}
+
+/// `ganglion-trainer report --bench` reads this: `trainer/tests/bench.json` is one.
 #[derive(Serialize)]
 struct Answer {
     bundle: String,
+    trained: Trained,
     provider: &'static str,
     provider_fallback: Option<String>,
     data: Option<PathBuf>,
@@ -114,6 +133,7 @@ pub(super) fn run(args: &Bench) -> Result {
     let time = Duration::from_secs_f64(args.seconds);
     let mut answer = Answer {
         bundle: bundle.name(),
+        trained: Trained::of(&bundle.manifest.training),
         provider: bundle.model.provider().name(),
         provider_fallback: bundle.model.fallback().map(str::to_owned),
         data: args.data.clone(),
@@ -190,8 +210,8 @@ fn speeds(args: &Bench, bundle: &Bundle, rows: &Rows, time: Duration) -> Result<
     for (sessions, intra_threads) in ways {
         let mut model = bundle.another_model(&settings(args, sessions, intra_threads)).map_err(failed)?;
         for batch in &args.batch {
-            let rows_per_s = bench::rows_per_s(&mut model, rows, *batch, time).map_err(failed)?;
-            speeds.push(Speed { bundle: bundle.name(), sessions, intra_threads, batch: *batch, rows_per_s });
+            let throughput = bench::throughput(&mut model, rows, *batch, time).map_err(failed)?;
+            speeds.push(Speed { bundle: bundle.name(), sessions, intra_threads, batch: *batch, throughput });
         }
     }
     Ok(speeds)
@@ -210,11 +230,13 @@ fn text(answer: &Answer) -> String {
     lines.extend(
         answer.derived_per_s.map(|per_s| format!("derive    {} rows/s from records, one thread", whole(per_s))),
     );
-    let titles = ["BUNDLE", "SESSIONS", "THREADS EACH", "BATCH", "ROWS/S"];
+    let titles = ["BUNDLE", "SESSIONS", "THREADS EACH", "BATCH", "ROWS/S", "P50 µs", "P99 µs"];
     let columns = titles.map(|title| (title, if title == "BUNDLE" { Align::Left } else { Align::Right }));
     let rows = answer.speed.iter().map(|speed| {
         let counts = [speed.sessions, speed.intra_threads, speed.batch].map(|count| count.to_string());
-        std::iter::once(speed.bundle.clone()).chain(counts).chain([whole(speed.rows_per_s)]).collect()
+        let Throughput { rows_per_s, p50_us, p99_us } = speed.throughput;
+        let figures = [rows_per_s, p50_us, p99_us].map(whole);
+        std::iter::once(speed.bundle.clone()).chain(counts).chain(figures).collect()
     });
     lines.push(format!("\n{}", render(&columns, rows)));
     lines.extend(answer.latency.map(|l| {
