@@ -62,14 +62,6 @@ def write(folder: Path, splits: tuple[str, ...] = ("stratified", "grouped"), see
             {"k": k, "precision": "fp32", "macro_f1": 0.98, "mean_auroc": 0.9, "flows_per_s_1": 5e4 / k, "bytes": 9e5}
             for k in (1, 2, 4, 8)
         ],
-        "importance": {
-            "diffusion": {
-                "method": "permutation",
-                "features": [
-                    {"name": f"feature {n}", "mean": 0.1 / (n + 1), "low": 0.0, "high": 0.2} for n in range(9)
-                ],
-            }
-        },
     }
     (folder / "compare.json").write_text(json.dumps(about))
     return about
@@ -101,7 +93,6 @@ def _result(model: str, split: str, name: str, truth: np.ndarray, proba: np.ndar
         "parameters": 123_456 if model != "vote" else None,
         "bytes": 500_000,
         "train_seconds": 12.0,
-        "flows_per_s": None,
         "trials": 8,
         "hyper": {"depth": 3},
         "oof": [name],
@@ -118,5 +109,16 @@ def _curve(fold: int, rng: np.random.Generator) -> dict[str, Any]:
     steps = np.arange(0, 1000, 50)
     fall = np.exp(-steps / 300) + 0.02 * rng.random(len(steps)) + 0.05
     rise = (1 - np.exp(-steps / 150) * 0.5).tolist()
-    own = {"split": "stratified", "seed": 1, "fold": fold, "step": steps.tolist()}
-    return own | {"noise": fall.tolist(), "cross_entropy": (fall * 2).tolist(), "auc": rise}
+    own = {"split": "stratified", "seed": 1, "fold": fold, "update": steps.tolist()}
+    own |= {"noise": fall.tolist(), "cross_entropy": (fall * 2).tolist()}
+    # Folds of before held-out rows were watched have no such curve.
+    return own | ({"held_cross_entropy": (fall * 3).tolist(), "held_auc": rise} if fold else {})
+
+
+def explained(path: Path, model: str = "diffusion", digest: str = "0" * 64) -> Path:
+    """Writes what `explain` writes."""
+    features = [[f"feature {n}", 0.1 / (n + 1)] for n in range(9)]
+    classes = {NAMES[label]: {"rows": 8, "features": features} for label in CLASSES}
+    about = {"format": 2, "method": "by chance", "model": model, "dataset_digest": digest, "model_digest": "1" * 64}
+    path.write_text(json.dumps(about | {"classes": classes, "features": features}))
+    return path

@@ -18,6 +18,7 @@ from ganglion_trainer.derived import F32
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.evaluate import Trained
 from ganglion_trainer.graph import Session
+from ganglion_trainer.report import explained as report_explained
 
 MODELS = ("diffusion", "extra-trees", "k-means", "vote")
 
@@ -58,7 +59,13 @@ def test_a_comparison_says_all_that_reports_need(compared: tuple[Path, dict[str,
     for left in result["leave_one_out"]:
         assert set(left["classes"]) == {"DoS", "PortScan", "Web"}
         assert 0.5 < left["mean_auroc"] <= 1
-    assert result["curves"]["diffusion"][0]["noise"]
+    curves = result["curves"]["diffusion"]
+    assert [(own["split"], own["fold"]) for own in curves] == [
+        (split, fold) for split in ("stratified", "grouped") for fold in range(3)
+    ]
+    for own in curves:
+        assert len(own["held_auc"]) == len(own["held_cross_entropy"]) == len(own["noise"]) == len(own["update"]) > 1
+        assert 0 <= min(own["held_auc"]) <= max(own["held_auc"]) <= 1
     text = render.text(result)
     assert "diffusion" in text
     assert "left out" in text
@@ -231,6 +238,10 @@ def test_a_single_model_is_judged_and_explained(model: tuple[Path, Path], tmp_pa
     result = evaluate.evaluate(dataset.read(data), folder, "train")
     assert result["macro_f1"] > 0.8
     told = explain.explain(dataset.read(data), folder, 4, 1, tmp_path / "explained.json")
+    about = report_explained.read(tmp_path / "explained.json")
+    assert (about.model, about.dataset_digest) == ("diffusion", dataset.read(data).digest)
+    assert [[own, weight] for own, weight in about.features] == told["features"]
+    assert json.loads((folder / "training.json").read_text())["curve"]["held_auc"]
     assert set(told["classes"]) == {"Benign", "DoS", "PortScan", "Web"}
     assert [len(own["features"]) for own in told["classes"].values()] == [len(Trained(folder).features)] * 4
 

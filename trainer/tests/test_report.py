@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import compared
+import modelled
 import numpy as np
 import pytest
 
 from ganglion_trainer import cli, dataset, report
 from ganglion_trainer.errors import TrainerError
-from ganglion_trainer.report import html, overview, quality, results
+from ganglion_trainer.report import explained, html, overview, quality, results
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    report.build(report.Request([folder], path))
+    made = tmp_path_factory.mktemp("page")
+    path = made / "report.html"
+    told = compared.explained(made / "explained.json")
+    report.build(report.Request([folder], path, bench=[_bench(made)], explained=[told]))
+    return path
+
+
+def _bench(folder: Path, digest: str | None = "0" * 64) -> Path:
+    """What the brain wrote, as of the model compared; a test of the CLI keeps its layout."""
+    about = json.loads((Path(__file__).parent / "bench.json").read_text())
+    about["trained"]["dataset_digest"] = digest
+    path = folder / "bench.json"
+    path.write_text(json.dumps(about))
     return path
 
 
@@ -91,7 +103,54 @@ def test_the_page_says_what_the_results_say(page: Path, folder: Path) -> None:
         assert f"{value:.3f}" in text
     for name in ("UNetFC-DDPM", "Isolation forest", "Heartbleed 8 rows", "0.9500", "data set " + "0" * 64):
         assert name in text
-    assert "Not in these results: stages of a flow." in text
+    assert "Not told: the data set that the rows come from was not given" in text
+    assert "Not in these results" not in text
+
+
+def test_the_page_says_what_the_brain_measured(page: Path, folder: Path, tmp_path: Path) -> None:
+    about = json.loads((Path(__file__).parent / "bench.json").read_text())
+    assert about["trained"]["model"] == "diffusion"
+    text = " ".join(read(page).text)
+    fastest = max(own["rows_per_s"] for own in about["speed"])
+    assert f"{fastest / 1000:.3g} k" in text
+    for own in (*about["speed"], about["latency"]):
+        assert f"{own['p99_us']:.0f} µs" in text or f"{own['p99_us'] / 1000:.1f} ms" in text
+    for own in about["speed"]:
+        assert f"{round(own['rows_per_s']):,}".replace(",", "\u202f") in text
+    # A bundle that learned from other rows stands apart, and its speed is no model's here.
+    out = tmp_path / "other.html"
+    report.build(report.Request([folder], out, bench=[_bench(tmp_path, "9" * 64)]))
+    text = " ".join(read(out).text)
+    assert "Other bundles in the brain" in text
+    assert f"{fastest / 1000:.3g} k" not in text
+
+
+def test_the_page_says_which_inputs_matter(page: Path, folder: Path, tmp_path: Path) -> None:
+    assert "feature 0 0.100, feature 1 0.050" in " ".join(read(page).text)
+    told = compared.explained(tmp_path / "explained.json", digest="9" * 64)
+    with pytest.raises(TrainerError, match="diffusion: of other data sets"):
+        report.build(report.Request([folder], tmp_path / "x.html", explained=[told]))
+    value = json.loads(told.read_text())
+    for change, word in (
+        ({"format": 1}, "explain anew"),
+        ({"features": [["a"]]}, "no name of a feature"),
+        ({"classes": {"Nothing": {}}}, "'Nothing' is no class"),
+        ({"model": None}, "'model' is NoneType"),
+    ):
+        told.write_text(json.dumps(value | change))
+        with pytest.raises(TrainerError, match=word):
+            explained.read(told)
+
+
+def test_a_data_set_without_stages_says_so(folder: Path, tmp_path: Path) -> None:
+    dataset.write(modelled.dataset(), tmp_path / "data")
+    own = tmp_path / "compared"
+    shutil.copytree(folder, own)
+    about = json.loads((own / "compare.json").read_text())
+    about["dataset_digest"] = dataset.read(tmp_path / "data").digest
+    (own / "compare.json").write_text(json.dumps(about))
+    report.build(report.Request([own], tmp_path / "x.html", data=[tmp_path / "data"]))
+    assert "one row per flow, made at its end" in " ".join(read(tmp_path / "x.html").text)
 
 
 def test_pictures_lie_beside_the_page(page: Path) -> None:
@@ -115,7 +174,7 @@ def test_what_is_not_there_is_not_shown(folder: Path, tmp_path: Path) -> None:
     few = tmp_path / "few"
     shutil.copytree(folder, few)
     about = json.loads((few / "compare.json").read_text())
-    for name in ("leave_one_out", "curves", "k_table", "importance", "splits", "published"):
+    for name in ("leave_one_out", "curves", "k_table", "splits", "published"):
         del about[name]
     about["results"] = [own for own in about["results"] if own["model"] == "xgboost" and own["split"] == "grouped"]
     about["quick"] = True
@@ -123,7 +182,7 @@ def test_what_is_not_there_is_not_shown(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "few.html"
     assert cli.main(["report", "--compare", str(few), "-o", str(out), "--figures", str(tmp_path / "pictures")]) == 0
     text = " ".join(read(out).text)
-    assert "Not in these results: unknown attacks, training, steps and precision, features, stages of a flow." in text
+    assert "Not in these results: unknown attacks, training, speed in the brain, steps and precision, features." in text
     assert "its figures say nothing about the models" in text
     assert "published" not in text.lower()
     assert (tmp_path / "pictures" / "roc.png").exists()
@@ -171,9 +230,17 @@ def test_results_that_are_none(folder: Path, tmp_path: Path) -> None:
     spoil(lambda about: about["results"][0].update(oof=["oof/absent.npz"]), "No such file")
     with pytest.raises(TrainerError, match="No such file"):
         report.build(report.Request([tmp_path / "absent"], tmp_path / "x.html"))
-    (tmp_path / "bench.json").write_text('{"speed": 1}')
-    with pytest.raises(TrainerError, match="neither `model` and `flows_per_s`"):
-        report.build(report.Request([folder], tmp_path / "x.html", bench=[tmp_path / "bench.json"]))
+    bench = json.loads(_bench(tmp_path).read_text())
+    for change, word in (
+        ({"speed": []}, "holds nothing of"),
+        ({"speed": [1]}, "holds a int"),
+        ({"speed": [bench["speed"][0] | {"rows_per_s": "fast"}]}, "'rows_per_s' is str"),
+        ({"trained": None}, "'trained' is NoneType"),
+        ({"latency": {}}, "'rate_per_s' is missing"),
+    ):
+        (tmp_path / "bench.json").write_text(json.dumps(bench | change))
+        with pytest.raises(TrainerError, match=word):
+            report.build(report.Request([folder], tmp_path / "x.html", bench=[tmp_path / "bench.json"]))
 
 
 def test_scores_that_do_not_fit(folder: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ganglion_trainer.files import write_json
 from ganglion_trainer.graph import Session
 from ganglion_trainer.progress import say
 
-FORMAT = 1
+FORMAT = 2
 _BACKGROUND = 32
 # Permutations of the inputs that a row is asked with; each takes two answers per input.
 _ROUNDS = 2
@@ -63,6 +63,8 @@ def explain(dataset: Dataset, folder: Path, rows: int, seed: int, out: Path) -> 
     result = {
         "format": FORMAT,
         "method": f"shap {shap.__version__}, permutation explainer, {_ROUNDS} rounds, {len(background)} benign rows",
+        "model": trained.about["chosen"],
+        "dataset_digest": trained.about["dataset_digest"],
         "model_digest": trained.about["model_digest"],
         "classes": found,
         "features": [[own, round(value, 6)] for own, value in sorted(mean.items(), key=lambda item: -item[1])],

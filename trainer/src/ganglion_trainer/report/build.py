@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ganglion_trainer import dataset
 from ganglion_trainer.errors import TrainerError
-from ganglion_trainer.files import read_json
 from ganglion_trainer.progress import say
-from ganglion_trainer.report import evidence, html, origin, overview
+from ganglion_trainer.report import evidence, explained, html, origin, overview, speed
 from ganglion_trainer.report.results import Comparison, Scores, read
 from ganglion_trainer.report.subject import Result, Subject
 
@@ -23,8 +21,9 @@ class Request:
     output: Path
     # Data sets behind the comparisons, told apart by their digests.
     data: list[Path] = field(default_factory=list)
-    # What `ganglion model bench --json` wrote.
+    # What `ganglion model bench --json` wrote, and what `explain` wrote.
     bench: list[Path] = field(default_factory=list)
+    explained: list[Path] = field(default_factory=list)
     figures: Path | None = None
     title: str = TITLE
 
@@ -38,7 +37,8 @@ def build(request: Request) -> list[Path]:
     found = [read(path) for path in request.comparisons]
     names = _names(request.comparisons)
     data = {own.digest: own for own in map(dataset.read, request.data)}
-    bench = _bench(request.bench)
+    benches = [speed.read(path) for path in request.bench]
+    explanations = [explained.read(path) for path in request.explained]
     parts, links = [], []
     for place, (name, own) in enumerate(zip(names, found, strict=True)):
         say(f"report: {name}")
@@ -48,11 +48,21 @@ def build(request: Request) -> list[Path]:
         def save(of: str, png: bytes, files: Path = files) -> None:
             written.append(_write(files / f"{of}.png", png))
 
-        known = data.get(str(own.about["dataset_digest"]))
-        subject = Subject(name, own, known, bench, save)
+        digest = str(own.about["dataset_digest"])
+        measured = [bench for bench in benches if bench.dataset_digest == digest]
+        told = [of for of in explanations if of.dataset_digest == digest]
+        subject = Subject(name, own, data.get(digest), measured, told, save)
         made = _comparison(subject, anchor)
         parts.append(made[0])
         links += made[1] if len(found) == 1 else [(anchor, name), *made[1]]
+    digests = {str(own.about["dataset_digest"]) for own in found}
+    others = [own for own in benches if own.dataset_digest not in digests]
+    if others:
+        links.append(("others", "Other bundles"))
+        parts += [html.heading(2, "Other bundles in the brain", "others"), speed.section(others)]
+    stray = [own.model for own in explanations if own.dataset_digest not in digests]
+    if stray:
+        raise TrainerError(f"--explained: {', '.join(stray)}: of other data sets than the comparisons")
     lead = "Models held against each other on the same rows, the same folds and the same effort. "
     lead += "Every figure is of rows that the model had not seen."
     body = html.heading(1, request.title) + html.paragraph(lead, "lead") + html.links(links) + "".join(parts)
@@ -70,8 +80,9 @@ def _comparison(subject: Subject, anchor: str) -> tuple[str, list[tuple[str, str
         ("Calibration", evidence.calibration(subject, scored) if scored else ""),
         ("Unknown attacks", evidence.unknown(subject)),
         ("Training", evidence.training(subject)),
+        ("Speed in the brain", speed.section(subject.benches)),
         ("Steps and precision", evidence.steps(subject)),
-        ("Features", evidence.importance(subject)),
+        ("Features", explained.section(subject, subject.explained)),
         ("Stages of a flow", evidence.stages(subject, scored)),
         ("Where this comes from", origin.origin(subject)),
     ]
@@ -100,25 +111,6 @@ def _names(folders: list[Path]) -> list[str]:
     if len(set(short)) == len(short):
         return short
     return [f"{path.resolve().parent.name}-{path.resolve().name}-{place + 1}" for place, path in enumerate(folders)]
-
-
-def _bench(paths: list[Path]) -> dict[str, float]:
-    """Flows per second by model. A file tells of one model or, in `runs`, of several."""
-    speeds: dict[str, float] = {}
-    for path in paths:
-        value = read_json(path)
-        runs: Any = value.get("runs", [value])
-        known = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
-        own = {str(run["model"]): float(run["flows_per_s"]) for run in known if _tells(run)}
-        if not own:
-            raise TrainerError(f"{path}: neither `model` and `flows_per_s` nor `runs` of them")
-        speeds |= own
-    return speeds
-
-
-def _tells(run: dict[str, Any]) -> bool:
-    speed = run.get("flows_per_s")
-    return isinstance(run.get("model"), str) and isinstance(speed, int | float) and not isinstance(speed, bool)
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -89,7 +89,7 @@ def steps(subject: Subject) -> str:
         return ""
     table = Table(
         ["K", "precision", "macro F1", "mean AUROC", "flows/s, 1 core", "flows/s, 2 cores", "size"],
-        "DDIM steps in the exported graph",
+        "DDIM steps in the exported graph; speed in ONNX Runtime for Python, batches of 256",
     )
     for row in rows:
         cells: list[Cell | str] = [
@@ -102,29 +102,18 @@ def steps(subject: Subject) -> str:
     return str(table)
 
 
-def importance(subject: Subject) -> str:
-    """Which inputs matter."""
-    parts = []
-    for model, own in (subject.comparison.about.get("importance") or {}).items():
-        features = own.get("features") or []
-        if features:
-            png = figures.importance(f"{title(model)}: what is lost without a feature", features)
-            parts.append(
-                subject.picture(
-                    f"importance-{model}", png, f"Feature importance of {title(model)}", str(own.get("method", ""))
-                )
-            )
-    return "".join(parts)
-
-
 def stages(subject: Subject, scored: list[tuple[Result, Scores]]) -> str:
     """How early a verdict can be had."""
     if subject.data is None:
-        return ""
+        return html.paragraph("Not told: the data set that the rows come from was not given (--data).")
+    if not (subject.data.arrays.stage > 0).any():
+        return html.paragraph(
+            "This data set has one row per flow, made at its end: it says nothing of flows under way."
+        )
     made = [(str(own["model"]), quality.per_stage(subject.comparison, scores, subject.data)) for own, scores in scored]
     made = [pair for pair in made if len(pair[1]) > 1]
     if not made:
-        return ""
+        return html.paragraph("Not told: the scores are not of the rows of the data set that was given.", "note")
     parts = [
         subject.picture(
             "stages",

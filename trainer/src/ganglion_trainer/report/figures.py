@@ -146,7 +146,14 @@ def calibration(models: list[tuple[str, Reliability]]) -> bytes:
         return png(figure)
 
 
-_LOSSES = ("noise", "cross_entropy", "boundary", "loss", "reconstruction")
+# What curves are called, and whether they are losses; the others are scores.
+_CURVES = {
+    "noise": ("noise, squared error", True),
+    "cross_entropy": ("cross-entropy, training batch", True),
+    "boundary": ("pseudo-anomalies, training batch", True),
+    "held_cross_entropy": ("cross-entropy, rows held out", True),
+    "held_auc": ("mean AUC of classes, rows held out", False),
+}
 
 
 def training(name: str, curves: list[dict[str, Any]]) -> bytes | None:
@@ -154,9 +161,9 @@ def training(name: str, curves: list[dict[str, Any]]) -> bytes | None:
     lines = [(key, *line) for curve in curves for key, line in _lines(curve)]
     if not lines:
         return None
-    losses = [line for line in lines if any(word in line[0] for word in _LOSSES)]
-    scores = [line for line in lines if not any(word in line[0] for word in _LOSSES)]
-    panels = [("loss", losses), ("score on held-out rows", scores)]
+    losses = [line for line in lines if _CURVES[line[0]][1]]
+    scores = [line for line in lines if not _CURVES[line[0]][1]]
+    panels = [("loss", losses), ("AUC", scores)]
     panels = [panel for panel in panels if panel[1]]
     with look():
         figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 3.8), squeeze=False)
@@ -169,22 +176,23 @@ def training(name: str, curves: list[dict[str, Any]]) -> bytes | None:
                 same = [(x, y) for other, x, y in own if other == key]
                 least = min(len(y) for _, y in same)
                 mean = np.mean([y[:least] for _, y in same], axis=0)
-                axis.plot(same[0][0][:least], mean, color=colours[key], linewidth=2, label=key.replace("_", " "))
+                axis.plot(same[0][0][:least], mean, color=colours[key], linewidth=2, label=_CURVES[key][0])
             if what == "loss" and all((np.asarray(y) > 0).all() for _, _, y in own):
                 axis.set_yscale("log")
             axis.set_title(f"{title(name)}: {what}")
-            axis.set_xlabel("training step")
+            axis.set_xlabel("update")
             axis.legend()
         return png(figure)
 
 
 def _lines(curve: dict[str, Any]) -> list[tuple[str, tuple[F64, F64]]]:
-    steps = curve.get("step", curve.get("update"))
+    steps = curve.get("update")
     if not isinstance(steps, list) or len(steps) < 2:
         return []
     own = []
-    for key, values in curve.items():
-        if key in ("step", "update") or not isinstance(values, list) or len(values) != len(steps):
+    for key in _CURVES:
+        values = curve.get(key)
+        if not isinstance(values, list) or len(values) != len(steps):
             continue
         y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         if np.isfinite(y).all():
@@ -216,19 +224,17 @@ def unknown(rows: list[dict[str, Any]], classes: list[str]) -> bytes:
         return png(figure)
 
 
-def importance(name: str, features: list[dict[str, Any]]) -> bytes:
-    """How much is lost without each feature, the largest first."""
+def importance(name: str, features: list[tuple[str, float]]) -> bytes:
+    """How much each feature moves the answers, the most important first."""
     with look():
-        shown = sorted(features, key=lambda own: -float(own["mean"]))[:20]
-        figure, axis = plt.subplots(figsize=(7, 0.9 + 0.26 * len(shown)))
-        for place, own in enumerate(shown):
-            axis.barh(place, float(own["mean"]), color=ACCENT, height=0.68)
-            if own.get("low") is not None and own.get("high") is not None:
-                axis.plot([float(own["low"]), float(own["high"])], [place, place], color=INK, linewidth=1)
-        axis.set_yticks(range(len(shown)), [str(own["name"]) for own in shown])
+        shown = features[:20]
+        figure, axis = plt.subplots(figsize=(6.2, 0.9 + 0.24 * len(shown)))
+        axis.barh(range(len(shown)), [weight for _, weight in shown], color=ACCENT, height=0.68)
+        axis.set_yticks(range(len(shown)), [feature for feature, _ in shown])
         axis.tick_params(axis="y", length=0, labelcolor=INK)
         axis.invert_yaxis()
         axis.grid(visible=False, axis="y")
+        axis.set_xlabel("mean |Shapley value|")
         axis.set_title(name)
         return png(figure)
 

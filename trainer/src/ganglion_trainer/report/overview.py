@@ -35,7 +35,7 @@ def summary(subject: Subject) -> str:
     unknown = next((row for row in rows if row["model"] == DIFFUSION), rows[0] if rows else None)
     if unknown is not None:
         of.append((number(unknown.get("mean_auroc"), 3), f"mean AUROC on unknown attacks, {title(unknown['model'])}"))
-    speed = subject.bench.get(str(lead["model"]), lead.get("flows_per_s"))
+    speed = subject.flows_per_s(str(lead["model"]))
     if speed is not None:
         of.append((amount(speed), f"flows/s of {title(lead['model'])} in the brain"))
     of.append(
@@ -79,7 +79,7 @@ def models(subject: Subject) -> str:
                 number(result.get("calibration_error")),
                 amount(result.get("parameters")),
                 amount(result.get("bytes"), "B"),
-                amount(subject.bench.get(str(result["model"]), result.get("flows_per_s"))),
+                amount(subject.flows_per_s(str(result["model"]))),
                 "–" if seconds is None else f"{seconds:.0f} s",
                 str(result.get("trials", "–")),
                 str(len(result.get("seeds", [])) or "–"),

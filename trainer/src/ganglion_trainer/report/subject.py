@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganglion_trainer.dataset import Dataset
 from ganglion_trainer.report import html
 from ganglion_trainer.report.results import DIFFUSION, Comparison
+
+if TYPE_CHECKING:
+    from ganglion_trainer.report.explained import Explained
+    from ganglion_trainer.report.speed import Bench
 
 # Macro F1 that the diffusion classifier must reach on stratified folds of the corrected CICIDS2017 sample.
 BAR = 0.985
@@ -22,8 +26,15 @@ class Subject:
     name: str
     comparison: Comparison
     data: Dataset | None
-    bench: dict[str, float]
+    # Of models that learned from this data set.
+    benches: "list[Bench]"
+    explained: "list[Explained]"
     save: Save
+
+    def flows_per_s(self, model: str) -> float | None:
+        """The model's speed in the brain, its fastest way."""
+        found = [own.best.rows_per_s for own in self.benches if own.model == model]
+        return max(found) if found else None
 
     def picture(self, of: str, png: bytes, alt: str, caption: str = "") -> str:
         """Saves a picture and puts it into the page."""
