@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import modelled
 import numpy as np
 import pytest
 
-from ganglion_trainer import cli, dataset, report
+from ganglion_trainer import cli, config, dataset, report
+from ganglion_trainer.compare import run
+from ganglion_trainer.derived import STAGES
 from ganglion_trainer.errors import TrainerError
-from ganglion_trainer.report import explained, html, overview, quality, results
+from ganglion_trainer.report import explained, figures, html, overview, quality, results
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +312,33 @@ def test_scores_per_stage(data_folder: Path) -> None:
     assert found["packets-8"]["rows"] == int(wrong.sum())
     other = results.Scores(proba[:5], proba[:5, 0], arrays.y[:5], np.zeros(5, dtype=np.int8))
     assert quality.per_stage(comparison, other, data) == {}
+
+
+def test_classes_of_few_rows_say_nothing_of_a_stage() -> None:
+    stage = np.repeat([0, 1, 1], [40, 20, 3]).astype(np.uint8)
+    y = np.repeat([1, 3, 1], [40, 20, 3]).astype(np.uint8)
+    data = modelled.dataset(len(y))
+    data = replace(data, arrays=replace(data.arrays, y=y, stage=stage))
+    proba = np.eye(2, dtype=np.float32)[(y == 3).astype(np.int64)]
+    proba[-3:] = [0, 1]
+    scores = results.Scores(proba, proba[:, 0], y, np.zeros(len(y), dtype=np.int8))
+    found = quality.per_stage(results.Comparison(Path(), {}, [1, 3], [], []), scores, data)
+    assert found["packets-8"]["recall"] == {"DoS": 1.0}
+    assert found["packets-8"]["macro_f1"] == pytest.approx(2 * 20 / (2 * 20 + 3))
+
+
+def test_a_page_of_recordings_shows_stages(data_folder: Path, tmp_path: Path) -> None:
+    data, settings = dataset.read(data_folder), run.quick(config.load())
+    run.compare(data, settings, run.Request(("extra-trees",), ("grouped",), (1,), tmp_path / "live", True, "a test"))
+    out = tmp_path / "live.html"
+    written = report.build(report.Request([tmp_path / "live"], out, data=[data_folder]))
+    assert "stages" in {path.stem for path in written}
+    text = " ".join(read(out).text)
+    for words in ("Macro F1 per stage", "Recall per stage, Extra trees"):
+        assert words in text
+    present = [figures.STAGES[stage] for number, stage in enumerate(STAGES) if (data.arrays.stage == number).sum() > 90]
+    assert len(present) > 1
+    assert all(f" {stage} " in text for stage in present)
 
 
 def test_the_verdict_follows_the_intervals(folder: Path) -> None:

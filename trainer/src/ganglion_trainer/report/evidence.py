@@ -119,12 +119,21 @@ def stages(subject: Subject, scored: list[tuple[Result, Scores]]) -> str:
             "stages",
             figures.stages(made),
             "Macro F1 by stage of the flow",
-            "Rows of a flow after 8, 32, 128 packets, at an age, and at its end.",
+            "Rows of a flow after 8, 32, 128 packets, at an age of 1, 5, 30 seconds, and at its end; rows of addresses "
+            "that reached a count of flows. Of each stage the classes with ten rows or more.",
         )
     ]
-    names = list(dict.fromkeys(stage for _, own in made for stage in own))
-    table = Table(["stage", "rows", *(title(model) for model, _ in made)], "Macro F1 per stage")
+    names = [stage for stage in figures.STAGES if any(stage in own for _, own in made)]
+    table = Table(["stage", "rows", "classes", *(title(model) for model, _ in made)], "Macro F1 per stage")
     for stage in names:
-        rows = next(own[stage]["rows"] for _, own in made if stage in own)
-        table.add(stage, [spaced(rows), *(number(own.get(stage, {}).get("macro_f1")) for _, own in made)])
-    return "".join([*parts, str(table)])
+        first = next(own[stage] for _, own in made if stage in own)
+        scores = [number(own.get(stage, {}).get("macro_f1")) for _, own in made]
+        table.add(figures.STAGES[stage], [spaced(first["rows"]), str(len(first["recall"])), *scores])
+    parts.append(str(table))
+    for model, own in made:
+        classes = [name for name in subject.comparison.names if any(name in at["recall"] for at in own.values())]
+        table = Table(["stage", *classes], f"Recall per stage, {title(model)}")
+        for stage in (name for name in names if name in own):
+            table.add(figures.STAGES[stage], [number(own[stage]["recall"].get(name), 3) for name in classes])
+        parts.append(html.details(f"{title(model)}: recall by class and stage", str(table)))
+    return "".join(parts)

@@ -16,7 +16,6 @@ from ganglion_trainer.report.style import (
     CLASS_COLOURS,
     CLASS_STYLES,
     INK,
-    LINE,
     SOFT,
     look,
     model_colours,
@@ -239,17 +238,34 @@ def importance(name: str, features: list[tuple[str, float]]) -> bytes:
         return png(figure)
 
 
+# What stages are called.
+STAGES = {
+    "packets-8": "8 packets",
+    "packets-32": "32 packets",
+    "packets-128": "128 packets",
+    "age-1s": "1 s",
+    "age-5s": "5 s",
+    "age-30s": "30 s",
+    "end": "end",
+    "source": "address",
+}
+
+
 def stages(models: list[tuple[str, dict[str, dict[str, Any]]]]) -> bytes:
     """Macro F1 by what of the flow had been seen."""
     with look():
         colours = model_colours([name for name, _ in models])
-        names = list(dict.fromkeys(stage for _, own in models for stage in own))
-        figure, axis = plt.subplots(figsize=(6.6, 3.6))
-        for name, own in models:
-            values = [own[stage]["macro_f1"] if stage in own else np.nan for stage in names]
-            axis.plot(range(len(names)), values, "o-", color=colours[name], label=title(name))
-        axis.set_xticks(range(len(names)), names)
+        names = [stage for stage in STAGES if any(stage in own for _, own in models)]
+        figure, axis = plt.subplots(figsize=(max(5.0, 1.05 * len(names)), 3.6))
+        width = 0.84 / len(models)
+        for place, (name, own) in enumerate(models):
+            at = np.arange(len(names)) - 0.42 + width * (place + 0.5)
+            heights = [own.get(stage, {}).get("macro_f1", 0.0) for stage in names]
+            axis.bar(at, heights, width * 0.92, color=colours[name], label=title(name))
+        axis.set_xticks(range(len(names)), [STAGES[stage] for stage in names])
+        axis.tick_params(axis="x", length=0, labelcolor=INK)
+        axis.grid(visible=False, axis="x")
+        axis.set_ylim(0, 1)
         axis.set_ylabel("macro F1")
-        axis.grid(visible=True, color=LINE)
-        axis.legend()
+        figure.legend(loc="outside right upper")
         return png(figure)

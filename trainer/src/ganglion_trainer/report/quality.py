@@ -15,7 +15,7 @@ from ganglion_trainer.report.results import Comparison, Scores
 # Points kept of a curve: more than a picture shows.
 _POINTS = 600
 BINS = 15
-# A bin with fewer rows is noise and no point.
+# A bin, or a class at a stage, with fewer rows is noise and no point.
 _LEAST_ROWS = 10
 
 
@@ -88,7 +88,7 @@ def reliability(scores: Scores, classes: list[int]) -> Reliability:
 
 
 def per_stage(comparison: Comparison, scores: Scores, data: Dataset) -> dict[str, dict[str, Any]]:
-    """Macro F1 over the judged classes and recall per class, for each stage of flows."""
+    """For each stage of flows: macro F1 over the classes with rows enough, which are named, with their recall."""
     arrays = data.split("train")
     arrays = arrays.take(np.isin(arrays.y, comparison.classes))
     if len(arrays.y) != len(scores.y) or not np.array_equal(arrays.y, scores.y):
@@ -101,10 +101,11 @@ def per_stage(comparison: Comparison, scores: Scores, data: Dataset) -> dict[str
         if mine.any():
             table = metrics.confusion(truth[mine], found[mine], count)
             rows = table.sum(axis=1)
-            names = comparison.names
-            made[stage] = {
-                "rows": int(mine.sum()),
-                "macro_f1": metrics.macro_f1(table),
-                "recall": {name: float(table[i, i] / rows[i]) for i, name in enumerate(names) if rows[i]},
-            }
+            judged = np.flatnonzero(rows >= _LEAST_ROWS)
+            if len(judged):
+                made[stage] = {
+                    "rows": int(mine.sum()),
+                    "macro_f1": float(np.mean(metrics.f1(table)[judged])),
+                    "recall": {comparison.names[at]: float(table[at, at] / rows[at]) for at in judged},
+                }
     return made
