@@ -1,6 +1,7 @@
 //! One ONNX model, by the contract: in `features` (f32, N × F); out `probabilities` (f32, N × C), `anomaly`
 //! (f32, N), optionally `embedding` (f32, N × D).
 
+mod bound;
 mod contract;
 mod lane;
 mod provider;

@@ -107,6 +107,23 @@ fn two_sessions_say_what_one_says() {
 }
 
 #[test]
+fn single_rows_are_scored_as_in_batches() {
+    let mut bundle = open(&Settings::single());
+    let rows = bundle.manifest.self_test.rows.clone();
+    let all = bundle.model.score_raw(&rows.concat(), rows.len()).unwrap();
+    // Bound memory is used again: a row must never get the answer of the one before.
+    for at in (0..rows.len()).chain((0..rows.len()).rev()) {
+        let one = bundle.model.score_raw(&rows[at], 1).unwrap();
+        assert_eq!(one.rows(), 1);
+        let apart = one.probabilities(0).iter().zip(all.probabilities(at)).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-5, "row {at}");
+        assert!((one.anomaly(0) - all.anomaly(at)).abs() < 1e-4 * all.anomaly(at).abs().max(1.0), "row {at}");
+    }
+    let error = bundle.model.score_raw(&rows[0][1..], 1).unwrap_err().to_string();
+    assert!(error.contains("values, ") && error.contains("are due"), "{error}");
+}
+
+#[test]
 fn where_no_gpu_can_be_used_the_cpu_is_and_it_is_said() {
     for (provider, words) in [(Preference::Cuda, ["CUDA"].as_slice()), (Preference::TensorRt, &["TensorRT", "CUDA"])] {
         let mut bundle = open(&Settings { provider, ..Settings::default() });

@@ -1,5 +1,6 @@
 //! One session of ONNX Runtime, run by one thread at a time.
 
+use super::bound::Bound;
 use super::provider::{self, Preference, Provider};
 use super::{ModelError, Scores, contract};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
@@ -8,6 +9,8 @@ use ort::value::{Shape, TensorRef};
 /// A session, and the shapes that it promised.
 pub(super) struct Lane {
     session: Session,
+    /// For single rows, where the session runs on the CPU.
+    bound: Option<Bound>,
     /// Asks for what is read and for nothing else: an embedding costs time.
     options: RunOptions<HasSelectedOutputs>,
     features: usize,
@@ -42,11 +45,15 @@ impl Lane {
         let embedding = contract::check(session.inputs(), session.outputs(), features, classes)?;
         let wanted = OutputSelector::no_default().with("probabilities").with("anomaly");
         let options = RunOptions::new()?.with_outputs(wanted);
-        Ok(Self { session, options, features, classes, embedding, provider, fallback })
+        let bound = (provider == Provider::Cpu).then(|| Bound::new(&session, features, classes)).transpose()?;
+        Ok(Self { session, bound, options, features, classes, embedding, provider, fallback })
     }
 
     /// Scores `values`, row by row, and appends to `scores`.
     pub(super) fn run(&mut self, values: &[f32], rows: usize, scores: &mut Scores) -> Result<(), ModelError> {
+        if let (1, Some(bound)) = (rows, &mut self.bound) {
+            return bound.run(&mut self.session, values, scores);
+        }
         let input = TensorRef::from_array_view(([rows, self.features], values))?;
         let outputs = self.session.run_with_options(ort::inputs!["features" => input], &self.options)?;
         let (shape, probabilities) = outputs["probabilities"].try_extract_tensor::<f32>()?;
