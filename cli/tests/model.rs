@@ -1,6 +1,7 @@
 //! `ganglion model eval` and `bench` as a user runs them, good files and bad ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -227,4 +228,31 @@ fn a_bench_says_how_fast_a_bundle_is() {
     assert!(speed.len() == 12 && speed.iter().all(|one| one["rows_per_s"].as_f64().unwrap() > 0.0), "{answer}");
     assert_eq!((answer["compared"]["same_class"].as_f64(), answer["latency"].is_null()), (Some(1.0), true));
     assert_eq!(answer["provider"], "CPU");
+    assert!(speed.iter().all(|one| one["p50_us"].as_f64().unwrap() <= one["p99_us"].as_f64().unwrap()), "{answer}");
+}
+
+/// Where a document has what: "speed[].batch number".
+fn layout(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| layout(value, &format!("{at}.{key}"), found)),
+        Value::Array(values) => values.iter().for_each(|value| layout(value, &format!("{at}[]"), found)),
+        _ => {
+            found.insert(at.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_trainer_reads_what_a_bench_writes() {
+    let bundle = bundle().display().to_string();
+    let output = ganglion(&["model", "bench", &bundle, "--seconds", "0.05", "--batch", "1", "--rate", "100", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // What the trainer's tests read.
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/bench.json");
+    let [mine, theirs] = [output.stdout, std::fs::read(sample).unwrap()].map(|text| {
+        let mut found = BTreeSet::new();
+        layout(&serde_json::from_slice(&text).unwrap(), "", &mut found);
+        found
+    });
+    assert_eq!(mine, theirs, "left: `ganglion model bench --json`, right: trainer/tests/bench.json");
 }
