@@ -116,6 +116,8 @@ fn a_flood_is_found_by_live_features() {
     let (_folder, path) = file(&echoes());
     let (alerts, sums) = lines(&score(&path, &bundle("bundle"), &["--json"]));
     assert_eq!((sums["profile"].as_str(), sums["rows_by_class"]["DoS"].as_u64() > Some(200)), (Some("ganglion"), true));
+    // Each echo is a flow; 8, 32 and 128 of them make a record of their source and one of their destination.
+    assert_eq!(sums["rows"].as_u64(), Some(400 + 3 * 2), "{sums}");
     assert!(alerts.iter().any(|alert| alert["class"] == "DoS"), "{sums}");
     // What the machine itself sends is told and never blocked.
     let (alerts, _) = lines(&score(&path, &bundle("bundle"), &["--json", "--own", "198.18.9.9"]));

@@ -13,8 +13,8 @@
 //!
 //! **Memory** grows with the flows that are live at one time, and with nothing else.
 //!
-//! **Context** columns, where asked for, are made in a serial pass over the rows, from FLOW records alone: the kernel's
-//! SOURCE records have no counterpart in a file, so the features that count by them are 0.
+//! **Context** columns, where asked for, are made in a serial pass over the rows, from FLOW records alone: a SOURCE
+//! record is no row of a file, so the features that count by them are 0. [`extract_records`] makes SOURCE records, too.
 
 mod clock;
 mod columns;
@@ -27,6 +27,7 @@ mod rows;
 mod secret;
 mod shard;
 mod slab;
+mod sources;
 mod timers;
 
 pub use columns::{fields, references};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ganglion_features::columns::{columns, flow_features};
 use ganglion_features::{Feature, Surroundings};
-use ganglion_flow::record::FlowRecord;
+use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
 
 use super::Options;
 use super::identity::IDENTITY;
@@ -28,6 +28,24 @@ pub(super) struct Records {
     pub(super) records: Vec<FlowRecord>,
     /// Of each record, where asked for.
     pub(super) around: Option<Vec<Surroundings>>,
+    /// Records of addresses, and how many of `records` were made before each.
+    pub(super) sources: Vec<(usize, SourceRecord)>,
+}
+
+impl Records {
+    /// All of them, in the order in which they were made.
+    pub(super) fn all(self) -> Vec<Record> {
+        let mut all = Vec::with_capacity(self.records.len() + self.sources.len());
+        let mut sources = self.sources.into_iter().peekable();
+        for (at, record) in self.records.into_iter().enumerate() {
+            while let Some((_, source)) = sources.next_if(|(before, _)| *before <= at) {
+                all.push(Record::Source(source));
+            }
+            all.push(Record::Flow(record));
+        }
+        all.extend(sources.map(|(_, source)| Record::Source(source)));
+        all
+    }
 }
 
 /// Makes batches.
@@ -41,7 +59,7 @@ impl Columns {
     }
 
     pub(super) fn batch(&self, records: &Records) -> Batch {
-        let Records { records, around } = records;
+        let Records { records, around, .. } = records;
         let identity = IDENTITY.iter().map(|column| column.cells(records));
         let features = columns(&self.features, records, around.as_deref()).into_iter().map(Cells::Float);
         Batch { columns: identity.chain(features).collect(), rows: records.len() }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use ganglion_flow::record::FlowRecord;
+use ganglion_flow::record::Record;
 
 use super::clock::{Clock, Moment};
 use super::columns::{Columns, Records};
@@ -37,21 +37,22 @@ pub fn extract<T: Send, R>(
         return pool::extract(options, jobs, &encode, &mut sink, feed);
     }
     let columns = Columns::new(options);
-    serial(options, &mut |records| sink(encode(columns.batch(&records))), feed)
+    serial(options, Shard::new, &mut |records| sink(encode(columns.batch(&records))), feed)
 }
 
-/// Extracts flows on one core and gives them to `sink` as records, as the kernel's programs make them, in the order of
-/// [`extract`]'s rows.
+/// Extracts flows on one core and gives all records to `sink` that the kernel's programs would make: flows in the order
+/// of [`extract`]'s rows, and addresses that reach a level of new, unanswered or open flows.
 pub fn extract_records<R>(
     options: &Options,
-    mut sink: impl FnMut(&[FlowRecord]) -> ControlFlow<()>,
+    mut sink: impl FnMut(&[Record]) -> ControlFlow<()>,
     feed: impl FnOnce(&mut Extraction<'_>) -> R,
 ) -> (R, Counts) {
-    serial(options, &mut |records| sink(&records.records), feed)
+    serial(options, Shard::with_sources, &mut |records| sink(&records.all()), feed)
 }
 
 fn serial<R>(
     options: &Options,
+    shard: fn(Options, Secret) -> Shard,
     write: &mut dyn FnMut(Records) -> ControlFlow<()>,
     feed: impl FnOnce(&mut Extraction<'_>) -> R,
 ) -> (R, Counts) {
@@ -60,7 +61,7 @@ fn serial<R>(
         reading: Reading::by(options.parsing()),
         secret,
         packets: Packets::with_room(PACKETS),
-        shard: Shard::new(*options, secret),
+        shard: shard(*options, secret),
         rows: Rows::new(options),
         held: 0,
         write,

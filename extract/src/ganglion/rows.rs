@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ganglion_features::{Context, Surroundings};
-use ganglion_flow::record::FlowRecord;
+use ganglion_flow::record::{FlowRecord, SourceRecord};
 use ganglion_flow::{FlowKey, FlowState, HalfOpen, RecordHeader, Wire};
 
 use super::Options;
@@ -19,6 +19,16 @@ pub(super) struct Made {
     /// Of flows of one packet, which stay short until their turn comes: a flood has many.
     pub(super) lone: Vec<(RecordHeader, HalfOpen)>,
     pub(super) full: Vec<FlowRecord>,
+    /// Of addresses, where asked for.
+    pub(super) sources: Vec<SourceRecord>,
+}
+
+/// Which of them. At one time those of addresses come first: the kernel makes a flow's record last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Source,
+    Lone,
+    Full,
 }
 
 /// A record's place in what shards made.
@@ -27,7 +37,7 @@ struct Place {
     time_us: u64,
     first_us: u64,
     shard: u32,
-    is_full: bool,
+    kind: Kind,
     at: u32,
 }
 
@@ -46,6 +56,7 @@ pub(super) struct Rows {
     /// A batch that becomes whole.
     records: Vec<FlowRecord>,
     around: Vec<Surroundings>,
+    sources: Vec<(usize, SourceRecord)>,
     ended: bool,
     rows: u64,
 }
@@ -58,6 +69,7 @@ impl Rows {
             undealt: 0,
             records: Vec::new(),
             around: Vec::new(),
+            sources: Vec::new(),
             ended: false,
             rows: 0,
         }
@@ -70,11 +82,11 @@ impl Rows {
         order.sort_unstable_by(|a, b| {
             let (left, right) = ((a.time_us, a.first_us), (b.time_us, b.first_us));
             left.cmp(&right)
-                .then_with(|| rank(key(&shards, a)).cmp(&rank(key(&shards, b))))
+                .then_with(|| key(&shards, a).map(rank).cmp(&key(&shards, b).map(rank)))
                 // One key has one shard.
-                .then_with(|| (a.is_full, a.at).cmp(&(b.is_full, b.at)))
+                .then_with(|| (a.kind, a.at).cmp(&(b.kind, b.at)))
         });
-        self.rows += order.len() as u64;
+        self.rows += order.iter().filter(|place| place.kind != Kind::Source).count() as u64;
         self.undealt += order.len();
         self.waiting.push_back(Waiting { shards, order: order.into_iter() });
     }
@@ -94,22 +106,28 @@ impl Rows {
         if !self.is_ready() {
             return None;
         }
-        while self.records.len() < BATCH_ROWS
+        while self.records.len() + self.sources.len() < BATCH_ROWS
             && let Some(piece) = self.waiting.front_mut()
         {
             let Some(place) = piece.order.next() else {
                 self.waiting.pop_front();
                 continue;
             };
+            if place.kind == Kind::Source {
+                let source = piece.shards[place.shard as usize].sources[place.at as usize];
+                self.sources.push((self.records.len(), source));
+                continue;
+            }
             put(&piece.shards, &place, &mut self.records);
             if let (Some(context), Some(record)) = (&mut self.context, self.records.last()) {
                 self.around.push(context.surroundings(record));
             }
         }
-        self.undealt -= self.records.len();
+        self.undealt -= self.records.len() + self.sources.len();
         let records = std::mem::replace(&mut self.records, Vec::with_capacity(BATCH_ROWS));
         let around = std::mem::take(&mut self.around);
-        Some(Records { records, around: self.context.is_some().then_some(around) })
+        let sources = std::mem::take(&mut self.sources);
+        Some(Records { records, around: self.context.is_some().then_some(around), sources })
     }
 
     /// Rows so far.
@@ -121,27 +139,32 @@ impl Rows {
 impl Made {
     /// What was made, and in its place room for as much.
     pub(super) fn take(&mut self) -> Self {
-        let next = Self { lone: Vec::with_capacity(self.lone.len()), full: Vec::with_capacity(self.full.len()) };
+        let (lone, full) = (Vec::with_capacity(self.lone.len()), Vec::with_capacity(self.full.len()));
+        let next = Self { lone, full, sources: Vec::new() };
         std::mem::replace(self, next)
     }
 
     fn places(&self, shard: u32) -> impl Iterator<Item = Place> {
         let lone = self.lone.iter().zip(0..).map(move |((header, slot), at)| {
             let (time_us, first_us) = (header.time_us, slot.seen_us);
-            Place { time_us, first_us, shard, is_full: false, at }
+            Place { time_us, first_us, shard, kind: Kind::Lone, at }
         });
         let full = self.full.iter().zip(0..).map(move |(record, at)| {
             let (time_us, first_us) = (record.header.time_us, record.state.first_us);
-            Place { time_us, first_us, shard, is_full: true, at }
+            Place { time_us, first_us, shard, kind: Kind::Full, at }
         });
-        lone.chain(full)
+        let sources = self.sources.iter().zip(0..).map(move |(record, at)| {
+            let (time_us, first_us) = (record.header.time_us, 0);
+            Place { time_us, first_us, shard, kind: Kind::Source, at }
+        });
+        sources.chain(lone).chain(full)
     }
 }
 
 /// Appends the record at this place.
 fn put(shards: &[Made], place: &Place, records: &mut Vec<FlowRecord>) {
     let (made, at) = (&shards[place.shard as usize], place.at as usize);
-    if place.is_full {
+    if place.kind == Kind::Full {
         // From there to here without a stop.
         return records.extend_from_slice(&made.full[at..=at]);
     }
@@ -151,9 +174,13 @@ fn put(shards: &[Made], place: &Place, records: &mut Vec<FlowRecord>) {
     records.push(FlowRecord { header: *header, key: slot.key, state });
 }
 
-fn key<'a>(shards: &'a [Made], place: &Place) -> &'a FlowKey {
+fn key<'a>(shards: &'a [Made], place: &Place) -> Option<&'a FlowKey> {
     let (made, at) = (&shards[place.shard as usize], place.at as usize);
-    if place.is_full { &made.full[at].key } else { &made.lone[at].1.key }
+    match place.kind {
+        Kind::Source => None,
+        Kind::Lone => Some(&made.lone[at].1.key),
+        Kind::Full => Some(&made.full[at].key),
+    }
 }
 
 /// An order of keys.

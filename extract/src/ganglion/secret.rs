@@ -14,6 +14,11 @@ impl Secret {
         Self([0u64, 1, 2, 3, 4, 5, 6, 7].map(|number| random.hash_one(number)))
     }
 
+    /// For hashes of the kernel's kind.
+    pub(super) fn seed(&self) -> u64 {
+        self.0[0]
+    }
+
     /// NH (Black et al. 1999): keys chosen before the secret collide with a chance of 2⁻⁶⁴. Then folded to the bits that a
     /// table uses, by the same means.
     #[inline]

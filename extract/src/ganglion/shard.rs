@@ -10,6 +10,7 @@ use super::passing::Passing;
 use super::rows::Made;
 use super::secret::Secret;
 use super::slab::Slab;
+use super::sources::Sources;
 use super::timers::Timers;
 use super::{Counts, Options};
 
@@ -53,6 +54,8 @@ pub(super) struct Shard {
     /// A flow was forgotten since this was last set back: its place may be another's.
     forgot: bool,
     made: Made,
+    /// What addresses did, where asked for: in the only shard there is.
+    sources: Option<Sources>,
     counts: Counts,
 }
 
@@ -68,8 +71,14 @@ impl Shard {
             next_us: 0,
             forgot: false,
             made: Made::default(),
+            sources: None,
             counts: Counts::default(),
         }
+    }
+
+    /// The only shard there is, which makes SOURCE records, too.
+    pub(super) fn with_sources(options: Options, secret: Secret) -> Self {
+        Self { sources: Some(Sources::new(secret.seed())), ..Self::new(options, secret) }
     }
 
     /// Counts packets in their flows, one after the other.
@@ -159,6 +168,9 @@ impl Shard {
 
     /// Remembers the first packet of a flow.
     fn note(&mut self, passing: &Passing) {
+        if let Some(sources) = &mut self.sources {
+            sources.opened(&passing.slot());
+        }
         let due_us = passing.now_us().saturating_add(self.options.timeouts.half_open_us).max(passing.clock_us());
         let number = self.lone.put(Lone { slot: passing.slot(), due_us });
         self.timer(due_us, number);
@@ -196,7 +208,7 @@ impl Shard {
     /// Exports what the packet made due.
     #[inline(always)]
     fn after(&mut self, number: u32, change: Change, passing: &Passing) {
-        if change.end.is_some() || self.options.snapshots {
+        if change.end.is_some() || self.options.snapshots || self.sources.is_some() {
             self.export(number, change, passing);
         }
     }
@@ -204,6 +216,10 @@ impl Shard {
     #[inline(never)]
     fn export(&mut self, number: u32, change: Change, passing: &Passing) {
         let now_us = passing.now_us();
+        if let Some(sources) = &mut self.sources {
+            let Full { key, state, .. } = self.full.at(number & !FULL);
+            sources.changed(key, state, &change, now_us);
+        }
         if let Some(how) = change.end {
             self.end(number, how.into(), now_us);
             self.arm(number, passing.clock_us());
@@ -222,6 +238,9 @@ impl Shard {
         let Full { key, state, .. } = self.full.at_mut(number & !FULL);
         // Between a cut and its next packet a flow has nothing to export.
         let record = (!state.is_cut()).then(|| record(key, state, Stage::End, reason, now_us));
+        if let Some(sources) = &mut self.sources {
+            sources.ended(key, state, reason == Reason::Rst, now_us);
+        }
         lifecycle::mark_ended(state, now_us);
         record.into_iter().for_each(|record| self.emit(record));
     }
@@ -294,6 +313,9 @@ impl Shard {
     fn close(&mut self, number: u32, reason: Reason, now_us: u64) {
         let Full { key, state, .. } = self.full.at_mut(number & !FULL);
         state.status |= status::CLOSING;
+        if let Some(sources) = &mut self.sources {
+            sources.ended(key, state, false, now_us);
+        }
         if state.packets() > 0 {
             let record = record(key, state, Stage::End, reason, now_us);
             self.emit(record);
@@ -370,6 +392,9 @@ impl Shard {
         self.full.clear();
         self.timers.clear();
         self.next_us = self.timers.next_us();
+        if let Some(sources) = &mut self.sources {
+            sources.clear();
+        }
     }
 
     #[inline]
@@ -384,6 +409,9 @@ impl Shard {
 
     /// Records made since the last call.
     pub(super) fn take_made(&mut self) -> Made {
+        if let Some(sources) = &mut self.sources {
+            self.made.sources = sources.take_made();
+        }
         self.made.take()
     }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use ganglion_flow::packet::tcp_flag::{ACK, FIN, RST, SYN};
-use ganglion_flow::record::FlowRecord;
+use ganglion_flow::record::{FlowRecord, Record};
 use ganglion_flow::{Addr, Reason, Stage};
 
 use super::{Counts, Options, extract_records};
@@ -32,8 +32,11 @@ fn packet(forward: bool, flags: Option<u8>) -> Vec<u8> {
 
 fn extracted(options: &Options, steps: &[Step]) -> (Vec<FlowRecord>, Counts) {
     let mut records = Vec::new();
-    let keep = |some: &[FlowRecord]| {
-        records.extend_from_slice(some);
+    let keep = |some: &[Record]| {
+        records.extend(some.iter().filter_map(|record| match record {
+            Record::Flow(flow) => Some(*flow),
+            Record::Source(_) => None,
+        }));
         ControlFlow::Continue(())
     };
     let ((), counts) = extract_records(options, keep, |extraction| {
@@ -45,6 +48,57 @@ fn extracted(options: &Options, steps: &[Step]) -> (Vec<FlowRecord>, Counts) {
         }
     });
     (records, counts)
+}
+
+/// All records of UDP packets from one client to ports from 1 000 on, each at its time.
+fn scanned(times_us: &[u64]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let keep = |some: &[Record]| {
+        records.extend_from_slice(some);
+        ControlFlow::Continue(())
+    };
+    extract_records(&Options::default(), keep, |extraction| {
+        for (time_us, port) in times_us.iter().zip(1_000_u16..) {
+            let mut bytes = packet(true, UDP);
+            bytes[22..24].copy_from_slice(&port.to_be_bytes());
+            let (time_ns, original_bytes) = ((T + time_us) as i64 * 1_000, bytes.len() as u32);
+            let link = LinkType::RawIp;
+            let _ = extraction.frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes: &bytes, offset: 0 });
+        }
+    });
+    records
+}
+
+#[test]
+fn addresses_that_reach_a_level_have_records_of_their_own() {
+    let times_us: Vec<u64> = (0..40).map(|n| n * 100_000).collect();
+    let records = scanned(&times_us);
+    let sources: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Source(of) => Some((of.header.time_us - T, of.state.role, of.state.new_window, of.state.addr)),
+            Record::Flow(_) => None,
+        })
+        .collect();
+    let (server, client) = (Addr::v4(0xc612_0002), Addr::v4(0xc612_0001));
+    let reached = |flow: u64| {
+        [(flow * 100_000 - 100_000, 1, flow as u32, server), (flow * 100_000 - 100_000, 0, flow as u32, client)]
+    };
+    assert_eq!(sources, [reached(8), reached(32)].concat());
+    assert_eq!(records.len(), 40 + 4);
+    // In order of time: the flows wait ten seconds for an answer, the addresses' records come at once.
+    assert!(records[..4].iter().all(|record| matches!(record, Record::Source(_))));
+}
+
+#[test]
+fn a_window_without_so_many_flows_has_no_record() {
+    // Seven before a multiple of ten seconds, seven behind it.
+    let times_us: Vec<u64> = (0..14).map(|n| (n + 3) * S).collect();
+    assert_eq!(T % (10 * S), 0);
+    assert!(scanned(&times_us).iter().all(|record| matches!(record, Record::Flow(_))));
+    // Another capture begins: what was counted before is forgotten.
+    let times_us: Vec<u64> = (0..14).map(|n| if n < 7 { 100 * S + n } else { n }).collect();
+    assert!(scanned(&times_us).iter().all(|record| matches!(record, Record::Flow(_))));
 }
 
 /// Reason, time of the record and of the first packet since the start, packets.

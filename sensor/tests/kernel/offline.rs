@@ -1,4 +1,4 @@
-//! The kernel equals the extractor: the same capture through both gives the same flow records.
+//! The kernel equals the extractor: the same capture through both gives the same records, of flows and of addresses.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ganglion_extract::capture::{Capture, CaptureError, Frame, LinkType};
 use ganglion_extract::ganglion::{Options, extract_records};
-use ganglion_flow::record::{FlowRecord, Record};
+use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
 use ganglion_flow::state::DirState;
 use ganglion_flow::{Counter, FlowKey, FlowState, Hook, Reason, Stage, Timeouts, Wire};
 
@@ -63,9 +63,9 @@ fn captures() -> impl Iterator<Item = (&'static str, Vec<Packet>)> {
 }
 
 /// What the extractor makes of the packets.
-fn offline(options: &Options, packets: &[Packet]) -> Vec<FlowRecord> {
+fn offline(options: &Options, packets: &[Packet]) -> Vec<Record> {
     let mut records = Vec::new();
-    let keep = |some: &[FlowRecord]| {
+    let keep = |some: &[Record]| {
         records.extend_from_slice(some);
         ControlFlow::Continue(())
     };
@@ -92,18 +92,23 @@ fn by_flow(records: impl IntoIterator<Item = FlowRecord>) -> BTreeMap<[u8; FlowK
     flows
 }
 
-fn drain(kernel: &mut Kernel, into: &mut Vec<FlowRecord>) {
-    into.extend(kernel.records().into_iter().filter_map(|record| match record {
-        Record::Flow(flow) => Some(flow),
-        Record::Source(_) => None,
-    }));
+/// Those of flows, and those of addresses by address and role, in the order in which each made them.
+fn apart(records: Vec<Record>) -> (Vec<FlowRecord>, BTreeMap<([u8; 16], u8), Vec<SourceRecord>>) {
+    let (mut flows, mut sources) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    for record in records {
+        match record {
+            Record::Flow(flow) => flows.push(flow),
+            Record::Source(of) => sources.entry((of.state.addr.octets(), of.state.role)).or_default().push(of),
+        }
+    }
+    (flows, sources)
 }
 
 /// Ends all flows, and looks that the table took every packet.
-fn finish(kernel: &mut Kernel, records: &mut Vec<FlowRecord>) {
+fn finish(kernel: &mut Kernel, records: &mut Vec<Record>) {
     kernel.set(|s| s.flush_reason = Reason::Shutdown as u64);
     kernel.sweep();
-    drain(kernel, records);
+    records.extend(kernel.records());
     for lost in [Counter::SkipFolded, Counter::SkipFull, Counter::SkipLock, Counter::SkipClosing, Counter::RecordsLost]
     {
         assert_eq!(kernel.count(lost), 0, "{}", lost.label());
@@ -112,7 +117,7 @@ fn finish(kernel: &mut Kernel, records: &mut Vec<FlowRecord>) {
 }
 
 /// What the kernel makes of them when its clock shows their times, and is swept at `sweeps_us` and before each packet.
-fn in_kernel(packets: &[Packet], sweeps_us: &[u64]) -> Vec<FlowRecord> {
+fn in_kernel(packets: &[Packet], sweeps_us: &[u64]) -> Vec<Record> {
     let mut kernel = Kernel::with_tables(FLOWS, HALF_OPEN_SETS);
     let mut records = Vec::new();
     let mut sweeps_us = sweeps_us.iter().copied().peekable();
@@ -124,7 +129,7 @@ fn in_kernel(packets: &[Packet], sweeps_us: &[u64]) -> Vec<FlowRecord> {
         kernel.stop_clock_at_us(*time_us);
         kernel.sweep();
         assert_eq!(kernel.xdp(bytes), XDP_PASS);
-        drain(&mut kernel, &mut records);
+        records.extend(kernel.records());
     }
     // The extractor's clock shows the newest time.
     kernel.stop_clock_at_us(packets.iter().map(|packet| packet.0).max().unwrap_or(0));
@@ -148,21 +153,27 @@ fn assert_same(name: &str, kernel: Vec<FlowRecord>, offline: Vec<FlowRecord>) {
     assert!(kernel.is_empty(), "{name}: flows of the kernel alone");
 }
 
-fn with_the_clock_injected(name: &str, packets: &[Packet]) {
+/// Compares all records; how many are of addresses.
+fn with_the_clock_injected(name: &str, packets: &[Packet]) -> usize {
     let options = Options { snapshots: true, ..Options::default() };
-    let offline = offline(&options, packets);
+    let (offline, addresses) = apart(offline(&options, packets));
     let mut sweeps_us: Vec<_> = offline.iter().map(|record| record.header.time_us).collect();
     sweeps_us.dedup();
-    let kernel = in_kernel(packets, &sweeps_us);
+    let (kernel, kernel_addresses) = apart(in_kernel(packets, &sweeps_us));
     let ended = offline.iter().filter(|record| record.header.stage == Stage::End as u8).count();
-    println!("{name}: {} packets, {} records, {ended} of ended flows", packets.len(), offline.len());
+    let of_addresses = addresses.values().map(Vec::len).sum::<usize>();
+    let (packets, records) = (packets.len(), offline.len());
+    println!("{name}: {packets} packets, {records} records, {ended} of ended flows; {of_addresses} of addresses");
     assert!(ended > 0, "{name}: no flow at all");
     assert_same(name, kernel, offline);
+    assert_eq!(kernel_addresses, addresses, "{name}");
+    of_addresses
 }
 
 #[test]
 fn with_the_clock_injected_every_field_is_equal() {
-    captures().for_each(|(name, packets)| with_the_clock_injected(name, &packets));
+    let of_addresses: usize = captures().map(|(name, packets)| with_the_clock_injected(name, &packets)).sum();
+    assert!(of_addresses > 0, "no address reached a level");
 }
 
 /// The state without what depends on when packets come.
@@ -232,10 +243,10 @@ fn without_injection_every_field_but_the_clocks_is_equal() {
         let mut records = Vec::new();
         for (_, bytes) in &packets {
             assert_eq!(kernel.xdp(bytes), XDP_PASS);
-            drain(&mut kernel, &mut records);
+            records.extend(kernel.records());
         }
         finish(&mut kernel, &mut records);
-        assert_same(name, ends_without_clock(records), ends_without_clock(offline));
+        assert_same(name, ends_without_clock(apart(records).0), ends_without_clock(apart(offline).0));
     }
 }
 
@@ -255,5 +266,7 @@ fn captures_of_attacks_and_protocols_are_equal_too() {
     let usable: Vec<_> =
         usable.filter(|(_, packets)| (30..1_500).contains(&packets.len())).step_by(11).take(8).collect();
     assert!(!usable.is_empty(), "no small Ethernet capture at {}", root.display());
-    usable.iter().for_each(|(path, packets)| with_the_clock_injected(&path.display().to_string(), packets));
+    for (path, packets) in &usable {
+        with_the_clock_injected(&path.display().to_string(), packets);
+    }
 }

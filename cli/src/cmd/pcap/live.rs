@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use ganglion_extract::ganglion::{self, Options};
 use ganglion_features::{Context, Row};
-use ganglion_flow::record::{FlowRecord, Record};
+use ganglion_flow::record::Record;
 
 use super::capture::Input;
 use super::score::Scorer;
@@ -17,7 +17,7 @@ const BATCH_ROWS: usize = 256;
 pub(super) fn score(input: &mut Input, scorer: &mut Scorer) -> Result<()> {
     let options = Options { snapshots: true, ..Options::default() };
     let (mut context, mut failure) = (Context::default(), None);
-    let sink = |records: &[FlowRecord]| {
+    let sink = |records: &[Record]| {
         let scored = records.chunks(BATCH_ROWS).try_for_each(|records| batch(records, &mut context, scorer));
         match scored {
             Ok(()) => ControlFlow::Continue(()),
@@ -31,8 +31,8 @@ pub(super) fn score(input: &mut Input, scorer: &mut Scorer) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-fn batch(records: &[FlowRecord], context: &mut Context, scorer: &mut Scorer) -> Result<()> {
-    let rows: Vec<Row> = records.iter().map(|record| context.observe(&Record::Flow(*record))).collect();
+fn batch(records: &[Record], context: &mut Context, scorer: &mut Scorer) -> Result<()> {
+    let rows: Vec<Row> = records.iter().map(|record| context.observe(record)).collect();
     let failed = |error: ganglion_brain::model::ModelError| Error::Failed(error.to_string());
     let mut values = Vec::new();
     rows.iter().try_for_each(|row| scorer.bundle.model.pick(row, &mut values)).map_err(failed)?;
