@@ -233,6 +233,21 @@ def test_a_single_model_becomes_a_bundle(model: tuple[Path, Path], settings: Con
     assert main(["export", *shared, "--profile", "ganglion", "-o", str(tmp_path / "other")]) == 1
 
 
+def test_trees_that_split_at_values_of_rows_become_a_bundle(settings: Config, tmp_path: Path) -> None:
+    data = modelled.dataset()
+    # Whole numbers: all rows lie at borders of boosted trees.
+    x = np.round(np.log1p(np.maximum(data.arrays.x, 0))).astype(np.float32)
+    dataset.write(run.replace(data, arrays=run.replace(data.arrays, x=x)), tmp_path / "data")
+    single.train(dataset.read(tmp_path / "data"), settings, "xgboost", 1, tmp_path / "model")
+    names = ("small", "1.0.0")
+    made = bundle.export(dataset.read(tmp_path / "data"), tmp_path / "model", names, None, tmp_path / "out", "a test")
+    assert 8 <= len(made["self_test"]["rows"]) <= 12
+    rows = np.array(made["self_test"]["rows"], dtype=np.float32)
+    session = Session((tmp_path / "out" / "model.onnx").read_bytes(), "bundle")
+    moved = session.score(rows * np.float32(1 - 1e-6))[0] - session.score(rows)[0]
+    assert np.abs(moved).max() > 1e-3, "none of this would be a test if rows were steady"
+
+
 def test_a_single_model_is_judged_and_explained(model: tuple[Path, Path], tmp_path: Path) -> None:
     data, folder = model
     result = evaluate.evaluate(dataset.read(data), folder, "train")
