@@ -98,7 +98,12 @@ fn judge(
     let settings = JudgeSettings {
         batch_rows: config.batch_rows.max(1),
         deadline: Duration::from_micros(config.batch_deadline_us),
-        context: ContextLimits { actors: config.context_actors, targets: config.context_targets },
+        context: ContextLimits {
+            actors: config.context_actors,
+            targets: config.context_targets,
+            // An initiator that matters turns to few services.
+            pairs: config.context_actors,
+        },
     };
     let Head { classes, anomaly, bundle } = panel.head().clone();
     let basis = Basis { playbook: Arc::new(playbook), classes, anomaly, bundle, subjects: config.subjects };

@@ -1,6 +1,6 @@
 //! The features of many FLOW records at once, column by column, in f64: for files of rows.
 
-use crate::context::{Surroundings, WindowTotals};
+use crate::context::{PairTotals, Surroundings, WindowTotals};
 use crate::feature::{Applies, Feature};
 use crate::table::{CONTEXT_AT, TABLE};
 use crate::view::View;
@@ -11,7 +11,8 @@ use ganglion_flow::{SourceState, Wire};
 const BLOCK: usize = 32;
 
 static NO_SOURCE: SourceState = SourceState::ZERO;
-static NOTHING: Surroundings = Surroundings { actor: [WindowTotals::NONE; 3], target: [WindowTotals::NONE; 3] };
+static NOTHING: Surroundings =
+    Surroundings { actor: [WindowTotals::NONE; 3], target: [WindowTotals::NONE; 3], pair: PairTotals::NONE };
 
 /// The features that FLOW records have, in table order; those of what happened around them only with `context`.
 pub fn flow_features(context: bool) -> Vec<&'static Feature> {
@@ -35,6 +36,7 @@ pub fn columns(features: &[&Feature], records: &[FlowRecord], around: Option<&[S
                 source: &NO_SOURCE,
                 actor: &around.actor,
                 target: &around.target,
+                pair: &around.pair,
             }
         }));
         for (column, feature) in columns.iter_mut().zip(features) {

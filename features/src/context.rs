@@ -2,11 +2,13 @@
 //!
 //! Each address has up to two tracks: one for what it initiated, one for what arrived at it. A track keeps
 //! three windows (1, 10, 60 s), each in five parts; a window covers the running part and the four before, so
-//! 80 to 100 % of its length.
+//! 80 to 100 % of its length. Of each initiator and service the last eight flows are remembered, however old.
 
 mod contribution;
+mod pair;
 mod track;
 
+pub use pair::PairTotals;
 pub use track::WindowTotals;
 
 use crate::bounded::Bounded;
@@ -18,6 +20,7 @@ use contribution::Contribution;
 use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
 use ganglion_flow::state::endpoints;
 use ganglion_flow::{Addr, FlowState, Role, SourceState, Wire};
+use pair::{Ends, Pair};
 use track::Track;
 
 static NO_FLOW: FlowState = FlowState::ZERO;
@@ -30,11 +33,13 @@ pub struct ContextLimits {
     pub actors: usize,
     /// Addresses followed as responders; at most 2.6 kB each.
     pub targets: usize,
+    /// Pairs of initiator and service; some 250 bytes each.
+    pub pairs: usize,
 }
 
 impl Default for ContextLimits {
     fn default() -> Self {
-        Self { actors: 32_768, targets: 8_192 }
+        Self { actors: 32_768, targets: 8_192, pairs: 32_768 }
     }
 }
 
@@ -55,6 +60,8 @@ pub struct ContextStats {
     pub actors_evicted: u64,
     /// Responders forgotten because there were too many.
     pub targets_evicted: u64,
+    /// Pairs of initiator and service forgotten because there were too many.
+    pub pairs_evicted: u64,
 }
 
 /// What happened around a FLOW record, per window, the record itself included.
@@ -64,6 +71,8 @@ pub struct Surroundings {
     pub actor: [WindowTotals; 3],
     /// What arrived at the responder.
     pub target: [WindowTotals; 3],
+    /// What the initiator did towards the flow's service.
+    pub pair: PairTotals,
 }
 
 type Place = (Addr, u16);
@@ -72,6 +81,7 @@ type Place = (Addr, u16);
 pub struct Context {
     actors: Bounded<Place, Track>,
     targets: Bounded<Place, Track>,
+    pairs: Bounded<Ends, Pair>,
     clock: EventClock,
     records: u64,
 }
@@ -88,6 +98,7 @@ impl Context {
         Self {
             actors: Bounded::new(limits.actors),
             targets: Bounded::new(limits.targets),
+            pairs: Bounded::new(limits.pairs),
             clock: EventClock::default(),
             records: 0,
         }
@@ -118,7 +129,10 @@ impl Context {
         let actor = actor.totals(now_us, service);
         let target = self.targets.entry((responder, record.key.domain), Track::default);
         target.add(now_us, &part.towards(initiator, responder_port, service));
-        Surroundings { actor, target: target.totals(now_us, service) }
+        let ends = (initiator, responder, responder_port, record.key.protocol, record.key.domain);
+        let pair = self.pairs.entry(ends, Pair::default);
+        pair.add(record);
+        Surroundings { actor, target: target.totals(now_us, service), pair: pair.totals() }
     }
 
     /// Event time with a record of this time.
@@ -138,6 +152,7 @@ impl Context {
             targets: self.targets.len() as u64,
             actors_evicted: self.actors.evicted(),
             targets_evicted: self.targets.evicted(),
+            pairs_evicted: self.pairs.evicted(),
         }
     }
 
@@ -156,6 +171,7 @@ impl Context {
             source: &record.state,
             actor: if receives { &nothing } else { &totals },
             target: if receives { &totals } else { &nothing },
+            pair: &PairTotals::NONE,
         };
         row(&view, false, Meta::of_source(record))
     }
@@ -169,6 +185,7 @@ fn of_flow(record: &FlowRecord, around: &Surroundings) -> Row {
         source: &NO_SOURCE,
         actor: &around.actor,
         target: &around.target,
+        pair: &around.pair,
     };
     row(&view, true, Meta::of_flow(record))
 }

@@ -24,7 +24,7 @@ pub mod table;
 
 pub use bounded::Bounded;
 pub use clock::{EventClock, Tick};
-pub use context::{Context, ContextLimits, ContextStats, Surroundings};
+pub use context::{Context, ContextLimits, ContextStats, PairTotals, Surroundings};
 pub use feature::{Applies, Feature};
 pub use recording::{Recording, RecordingError, rows_from_recording};
 pub use row::{Meta, Row, SourceMeta};

@@ -7,6 +7,7 @@ mod context;
 mod direction;
 mod first;
 mod flow;
+mod pair;
 mod source;
 mod state;
 
@@ -15,9 +16,9 @@ use crate::view::View;
 use sha2::{Digest, Sha256};
 
 /// The last groups tell of what went on around a record.
-const CONTEXT_GROUPS: usize = 6;
+const CONTEXT_GROUPS: usize = 7;
 
-const GROUPS: [&[Feature]; 14] = [
+const GROUPS: [&[Feature]; 15] = [
     flow::TABLE,
     direction::FORWARD,
     direction::BACKWARD,
@@ -32,6 +33,7 @@ const GROUPS: [&[Feature]; 14] = [
     context::TARGET_1S,
     context::TARGET_10S,
     context::TARGET_60S,
+    pair::TABLE,
 ];
 
 /// Number of features: the width of a row.

@@ -1,6 +1,6 @@
 //! What a computing function sees of a record.
 
-use crate::context::WindowTotals;
+use crate::context::{PairTotals, WindowTotals};
 use crate::moments::Sums;
 use ganglion_flow::state::DirState;
 use ganglion_flow::{FlowState, RecordHeader, SourceState};
@@ -15,6 +15,8 @@ pub(crate) struct View<'a> {
     pub(crate) actor: &'a [WindowTotals; 3],
     /// Per window: what arrived at the responder.
     pub(crate) target: &'a [WindowTotals; 3],
+    /// What the initiator did towards the flow's service.
+    pub(crate) pair: &'a PairTotals,
 }
 
 impl View<'_> {

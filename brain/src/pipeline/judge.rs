@@ -255,7 +255,7 @@ impl Judge {
 
     /// Sizes and losses of the memories, as gauges.
     fn export(&self) {
-        let mut sums = [0u64; 6];
+        let mut sums = [0u64; 7];
         for link in self.links.values() {
             let Some(memory) = self.memories.get(&link.sensor_id) else { continue };
             let (context, policy) = (memory.context.stats(), memory.policy.stats());
@@ -264,17 +264,19 @@ impl Judge {
                 policy.subjects_evicted,
                 context.actors_evicted,
                 context.targets_evicted,
+                context.pairs_evicted,
                 context.time_reversals,
                 context.time_resets,
             ];
             sums.iter_mut().zip(each).for_each(|(sum, value)| *sum += value);
         }
         let set = |gauge: prometheus::IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        let [subjects, subjects_evicted, actors, targets, reversals, resets] = sums;
+        let [subjects, subjects_evicted, actors, targets, pairs, reversals, resets] = sums;
         set(self.metrics.subjects.clone(), subjects);
         set(self.metrics.evicted.with_label_values(&["subjects"]), subjects_evicted);
         set(self.metrics.evicted.with_label_values(&["actors"]), actors);
         set(self.metrics.evicted.with_label_values(&["targets"]), targets);
+        set(self.metrics.evicted.with_label_values(&["pairs"]), pairs);
         set(self.metrics.time_backward.with_label_values(&["kept"]), reversals);
         set(self.metrics.time_backward.with_label_values(&["reset"]), resets);
     }

@@ -83,6 +83,26 @@ fn source_records_count_what_is_new_since_the_last() {
 }
 
 #[test]
+fn pairs_tell_beats_to_one_service() {
+    let mut context = Context::default();
+    for beat in 0..20 {
+        context.observe(&flow(1, 443, 100 * S + beat * 2 * S));
+        context.observe(&flow(1, 80, 100 * S + beat * beat * S));
+    }
+    let even = context.observe(&flow(1, 443, 140 * S));
+    assert_eq!(value(&even, "pair_flows"), 8.0);
+    assert_eq!(value(&even, "pair_gap_mean_us"), 2e6);
+    assert_eq!(value(&even, "pair_gap_even_share"), 1.0);
+    let uneven = context.observe(&flow(1, 80, 900 * S));
+    assert_eq!(value(&uneven, "pair_flows"), 8.0);
+    assert!(value(&uneven, "pair_gap_even_share") < 0.5);
+    let other = context.observe(&flow(2, 443, 901 * S));
+    assert_eq!((value(&other, "pair_flows"), value(&other, "pair_gap_mean_us")), (1.0, 0.0));
+    let source = context.observe(&source(Role::Source, 8, 902 * S));
+    assert_eq!(value(&source, "pair_flows"), 0.0);
+}
+
+#[test]
 fn time_that_runs_backwards_is_counted() {
     let mut context = Context::default();
     context.observe(&flow(1, 1, 100 * S));
@@ -98,13 +118,13 @@ fn time_that_runs_backwards_is_counted() {
 
 #[test]
 fn memory_is_bounded() {
-    let mut context = Context::new(ContextLimits { actors: 64, targets: 16 });
+    let mut context = Context::new(ContextLimits { actors: 64, targets: 16, pairs: 32 });
     for i in 0..10_000u32 {
         context.observe(&flow(i, 80, 100 * S + u64::from(i) * 10_000));
     }
     let stats = context.stats();
     assert_eq!((stats.actors, stats.targets), (64, 1));
-    assert_eq!(stats.actors_evicted, 10_000 - 64);
+    assert_eq!((stats.actors_evicted, stats.pairs_evicted), (10_000 - 64, 10_000 - 32));
     let track = context.targets.get(&(Addr::v4(0xc612_ff01), 0)).unwrap();
     assert!(track.parts() <= 15);
 }
@@ -116,7 +136,7 @@ proptest! {
     fn random_bytes_never_give_a_nan(
         seeds in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 700), any::<bool>(), 0u8..8), 1..20)
     ) {
-        let mut context = Context::new(ContextLimits { actors: 4, targets: 4 });
+        let mut context = Context::new(ContextLimits { actors: 4, targets: 4, pairs: 4 });
         for (mut bytes, is_flow, stage) in seeds {
             bytes[0] = if is_flow { 1 } else { 2 };
             bytes[1] = ganglion_flow::record::VERSION;

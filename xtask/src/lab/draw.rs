@@ -1,7 +1,7 @@
 //! Settings drawn from a seed, within ranges that differ between training and testing.
 //!
-//! In a scenario a draw is a range (`200..400`, both ends included), a list (`[80, 443]`) or one
-//! value. A setting names one draw per split, or says openly that both use the same one.
+//! In a scenario a draw is a range (`200..400`, both ends included), one value, or a list of either
+//! (`[80, 443]`, `[1..9, 20..30]`), each as likely as the next. A setting names one draw per split, or says openly that both use the same one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,25 +34,19 @@ pub(crate) enum Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Draw {
     Between(u64, u64),
-    OneOf(Vec<Value>),
+    Just(Value),
+    OneOf(Vec<Draw>),
 }
 
 impl Draw {
     fn draw(&self, rng: &mut impl Rng) -> Result<Value> {
         match self {
             Self::Between(low, high) => Ok(Value::Number(rng.random_range(*low..=*high))),
+            Self::Just(value) => Ok(value.clone()),
             Self::OneOf(list) => {
                 let index = rng.random_range(0..list.len().max(1));
-                list.get(index).cloned().ok_or_else(|| anyhow!("an empty list"))
+                list.get(index).ok_or_else(|| anyhow!("an empty list"))?.draw(rng)
             }
-        }
-    }
-
-    fn contains(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Between(low, high), Value::Number(number)) => (low..=high).contains(&number),
-            (Self::Between(..), Value::Text(_)) => false,
-            (Self::OneOf(list), value) => list.contains(value),
         }
     }
 
@@ -60,7 +54,11 @@ impl Draw {
     fn disjoint(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Between(low, high), Self::Between(from, to)) => high < from || to < low,
-            (Self::OneOf(list), other) | (other, Self::OneOf(list)) => !list.iter().any(|value| other.contains(value)),
+            (Self::OneOf(list), other) | (other, Self::OneOf(list)) => list.iter().all(|item| item.disjoint(other)),
+            (Self::Just(one), Self::Just(other)) => one != other,
+            (Self::Between(low, high), Self::Just(value)) | (Self::Just(value), Self::Between(low, high)) => {
+                !matches!(value, Value::Number(number) if (low..=high).contains(&number))
+            }
         }
     }
 
@@ -69,13 +67,14 @@ impl Draw {
     pub(crate) fn smallest(&self) -> Option<u64> {
         match self {
             Self::Between(low, _) => Some(*low),
-            Self::OneOf(list) => list.iter().filter_map(Value::number).min(),
+            Self::Just(value) => value.number(),
+            Self::OneOf(list) => list.iter().filter_map(Self::smallest).min(),
         }
     }
 
     fn parse(text: &str) -> std::result::Result<Self, String> {
         let Some((low, high)) = text.split_once("..") else {
-            return Ok(Self::OneOf(vec![Value::Text(text.to_owned())]));
+            return Ok(Self::Just(Value::Text(text.to_owned())));
         };
         let number = |end: &str| end.trim().parse().map_err(|_| format!("`{text}` is no range of whole numbers"));
         let (low, high): (u64, u64) = (number(low)?, number(high)?);
@@ -112,22 +111,33 @@ impl<'de> Visitor<'de> for DrawVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Draw, E> {
-        Ok(Draw::OneOf(vec![Value::Number(number)]))
+        Ok(one(Draw::Just(Value::Number(number))))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Draw, E> {
-        Draw::parse(text).map_err(E::custom)
+        Draw::parse(text).map(one).map_err(E::custom)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Draw, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = seq.next_element()? {
-            list.push(value);
+            list.push(match value {
+                Value::Text(text) => Draw::parse(&text).map_err(A::Error::custom)?,
+                number => Draw::Just(number),
+            });
         }
         if list.is_empty() {
             return Err(A::Error::custom("an empty list has nothing to draw"));
         }
         Ok(Draw::OneOf(list))
+    }
+}
+
+/// One value is a list of one: a draw takes the same from the generator, however it is written.
+fn one(draw: Draw) -> Draw {
+    match draw {
+        Draw::Just(_) => Draw::OneOf(vec![draw]),
+        draw => draw,
     }
 }
 
@@ -233,6 +243,22 @@ mod tests {
         assert_eq!(first, again);
         assert_ne!(first, other);
         assert!(Settings::draw(&from, Split::Test, &mut rng(7, "a", 0))?.number("rate")? >= 600);
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_may_hold_ranges_on_both_sides_of_the_other_split() -> Result<()> {
+        let text = "rate: {train: [1..5, 20..30, 40], test: 6..19}\nway: {same: [up, down]}";
+        let from: BTreeMap<String, Setting> = serde_yaml_ng::from_str(text)?;
+        for repetition in 0..200 {
+            let mut rng = rng(1, "a", repetition);
+            let rate = Settings::draw(&from, Split::Train, &mut rng)?.number("rate")?;
+            assert!(matches!(rate, 1..=5 | 20..=30 | 40), "{rate}");
+        }
+        for overlap in ["[1..6, 20..30]", "[1, 6]", "[40, 10..12]"] {
+            let text = format!("rate: {{train: {overlap}, test: 6..19}}");
+            assert!(serde_yaml_ng::from_str::<BTreeMap<String, Setting>>(&text).is_err(), "{overlap}");
+        }
         Ok(())
     }
 
