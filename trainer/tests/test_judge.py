@@ -1,9 +1,10 @@
 """The live bundle's figures: intervals, and who counts as named."""
 
+import numpy as np
 import pytest
 
 from ganglion_trainer.events import Attack, Log
-from ganglion_trainer.judge import interval, per_source, share
+from ganglion_trainer.judge import _verdicts, interval, per_source, share
 
 
 def test_intervals_are_those_of_clopper_and_pearson() -> None:
@@ -14,6 +15,15 @@ def test_intervals_are_those_of_clopper_and_pearson() -> None:
     assert low == pytest.approx(6.19e-5, rel=1e-2)
     assert high == pytest.approx(8.765e-4, rel=1e-2)
     assert share(0, 0)["share"] is None
+
+
+def test_the_two_kinds_of_floods_count_together() -> None:
+    classes = np.array([1, 2, 3, 4])
+    rows = np.array([[0.1, 0.4, 0.45, 0.05], [0.4, 0.3, 0.25, 0.05], [0.9, 0.0, 0.0, 0.1]], dtype=np.float32)
+    likeliest, confidence = _verdicts(rows, classes)
+    assert likeliest.tolist() == [3, 2, 1]
+    assert confidence.tolist() == pytest.approx([0.85, 0.55, 0.9])
+    assert _verdicts(rows[:, [0, 2, 3]], classes[[0, 2, 3]])[0].tolist() == [3, 1, 1]
 
 
 def _attack(name: str, label: int, start_us: int, *, spoofed: bool = False) -> Attack:

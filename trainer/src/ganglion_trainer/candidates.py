@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from ganglion_trainer.boosted import Boosted
 from ganglion_trainer.derived import F32, I64
 from ganglion_trainer.graph import ML_OPSET, OPSET
 from ganglion_trainer.inputs import F64
@@ -28,6 +29,8 @@ def make(name: str, seed: int) -> Any:  # noqa: ANN401
     trees = {"min_samples_leaf": 2, "random_state": seed, "n_jobs": _JOBS}
     if name == "extra-trees":
         return ExtraTreesClassifier(n_estimators=60, max_leaf_nodes=380, max_features=0.4, **trees)
+    if name == "xgboost":
+        return Boosted(seed)
     if name == "random-forest":
         return RandomForestClassifier(n_estimators=60, max_leaf_nodes=160, max_features="sqrt", **trees)
     return Pipeline(
@@ -59,6 +62,8 @@ def probabilities(model: Any, x: F32, classes: int) -> F64:  # noqa: ANN401
 
 def to_onnx(model: Any, columns: int) -> onnx.ModelProto:  # noqa: ANN401
     """From `transformed` to `raw_probabilities`."""
+    if isinstance(model, Boosted):
+        return model.to_onnx(columns)
     converted: onnx.ModelProto = convert_sklearn(
         model,
         initial_types=[("transformed", FloatTensorType([None, columns]))],

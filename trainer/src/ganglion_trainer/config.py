@@ -11,7 +11,7 @@ from typing import Any
 from ganglion_trainer.diffusion import settings
 from ganglion_trainer.errors import TrainerError
 
-CANDIDATES = ("extra-trees", "random-forest", "mlp")
+CANDIDATES = ("xgboost", "extra-trees", "random-forest", "mlp")
 _CHOICES = {"answers": ("benign", "drop"), "destination_beside_attack": ("benign", "drop")}
 
 

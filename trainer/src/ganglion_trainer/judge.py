@@ -18,7 +18,7 @@ from scipy.special import betaincinv
 from ganglion_trainer import events
 from ganglion_trainer.classes import BENIGN, DDOS, NAMES, name
 from ganglion_trainer.dataset import Arrays, Dataset, read
-from ganglion_trainer.derived import FLOW, I64, Bool
+from ganglion_trainer.derived import F32, FLOW, I64, Bool
 from ganglion_trainer.errors import TrainerError
 from ganglion_trainer.files import field, read_json, strings, write_json
 from ganglion_trainer.graph import Session
@@ -62,8 +62,8 @@ def per_flow(dataset: Dataset, bundle: Path, confident: float) -> dict[str, Any]
     columns = [dataset.features.index(feature) for feature in wanted]
     x = np.ascontiguousarray(arrays.x[:, columns])
     probabilities, _ = Session((bundle / "model.onnx").read_bytes(), str(bundle)).score(x)
-    likeliest = np.array(classes)[probabilities.argmax(axis=1)]
-    flagged = (probabilities.max(axis=1) >= confident) & (likeliest != BENIGN)
+    likeliest, confidence = _verdicts(probabilities, np.array(classes))
+    flagged = (confidence >= confident) & (likeliest != BENIGN)
     right = flagged & _same(likeliest, arrays.y)
     flow, first = _flows(arrays)
     any_flagged, any_right = (np.bincount(flow, mask, len(first)) > 0 for mask in (flagged, right))
@@ -86,6 +86,19 @@ def per_flow(dataset: Dataset, bundle: Path, confident: float) -> dict[str, Any]
         "answers_to_attacks": share(int((any_flagged & answers).sum()), int(answers.sum())),
         "taken_for": _taken_for(likeliest, flagged, quiet[flow]),
     }
+
+
+def _verdicts(probabilities: F32, classes: I64) -> tuple[I64, F32]:
+    """The likeliest class of each row and its probability; the two kinds of floods count together, as in a rule of
+    the playbook that names both."""
+    floods = np.flatnonzero(np.isin(classes, [NAMES.index(flood) for flood in _FLOODS]))
+    joined = probabilities.copy()
+    if len(floods) > 1:
+        rows = np.arange(len(joined))
+        likelier = floods[probabilities[:, floods].argmax(axis=1)]
+        joined[:, floods] = 0.0
+        joined[rows, likelier] = probabilities[:, floods].sum(axis=1)
+    return classes[joined.argmax(axis=1)], joined.max(axis=1)
 
 
 def _same(found: I64, truth: Any) -> Bool:  # noqa: ANN401

@@ -157,7 +157,7 @@ def _cost(model: Any, data: _Data) -> tuple[int, float]:  # noqa: ANN401
 
 
 # Of equally good candidates: trees do not extrapolate, random splits overfit least, one graph node is fast.
-_PREFERENCE = ("extra-trees", "random-forest", "mlp")
+_PREFERENCE = ("extra-trees", "random-forest", "xgboost", "mlp")
 
 
 def _choose(compared: dict[str, dict[str, Any]], config: Config) -> str:

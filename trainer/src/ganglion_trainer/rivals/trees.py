@@ -1,6 +1,5 @@
 """Random forest, extra trees and XGBoost on raw columns, as tree ensembles in ONNX."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import xgboost
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
+from ganglion_trainer import boosted
 from ganglion_trainer.contract import Fitted, Hyper, Rows, evidence, unsure
 from ganglion_trainer.derived import F32
 from ganglion_trainer.emit import Emitter
@@ -113,40 +113,16 @@ class _Boosted:
         full[:, self.seen] = found
         return full, unsure(full)
 
-    def _trees(self) -> list[dict[str, Any]]:
-        raw = json.loads(self.model.get_booster().save_raw("json"))
-        self._base = raw["learner"]["learner_model_param"]["base_score"]
-        trees: list[dict[str, Any]] = raw["learner"]["gradient_booster"]["model"]["trees"]
-        return trees
-
     def looks(self, x: F32) -> dict[str, F32]:
         return evidence(self.score(x)[0], self.benign)
 
     def parameters(self) -> int:
-        return sum(len(tree["left_children"]) for tree in self._trees())
+        return sum(len(tree["left_children"]) for tree in boosted.trees(self.model))
 
     def onnx(self) -> onnx.ModelProto:
-        trees = self._trees()
         count = len(self.seen)
-        groups = count if count > 2 else 1
-        ensemble = Ensemble()
-        for number, tree in enumerate(trees):
-            left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
-            value = np.array(tree["split_conditions"])
-            votes = np.zeros((len(left), groups))
-            leaves = left < 0
-            votes[leaves, number % groups] = value[leaves]
-            ensemble.grow(np.array(tree["split_indices"]), value, left, right, votes)
         made = Emitter()
-        margin = ensemble.emit(made, groups, "BRANCH_LT")
-        base = np.atleast_1d(np.array(json.loads(self._base), dtype=np.float64))
-        if groups == 1:
-            base = np.log(base / (1 - base))
-        margin = made.add(margin, np.broadcast_to(base, (groups,)).astype(np.float32).reshape(1, groups))
-        if groups == 1:
-            # A margin of two classes is that of the second over the first.
-            margin = made.node("Concat", made.mul(margin, 0.0), margin, axis=1)
-        found = made.node("Softmax", margin, axis=1)
+        found = boosted.emit(made, self.model, count, "features")
         place = np.zeros((count, self.classes), dtype=np.float32)
         place[np.arange(count), self.seen] = 1.0
         if count < self.classes:
