@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ganglion_brain::bundle::Bundle;
 use ganglion_brain::playbook::Playbook;
-use ganglion_brain::policy::{Basis, Policy};
+use ganglion_brain::policy::{Basis, Decision, Policy};
 use ganglion_features::{Row, rows_from_recording};
 use ganglion_flow::Addr;
 use ganglion_proto::v1::target::Of;
@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: replay [--json] BUNDLE PLAYBOOK RECORDING OWN_ADDRESS...".into());
     };
     let mut bundle = Bundle::load(Path::new(bundle))?;
-    let playbook = Playbook::load(Path::new(playbook))?;
+    let playbook = Arc::new(Playbook::load(Path::new(playbook))?);
     let basis = Basis {
-        playbook: Arc::new(playbook),
+        playbook: Arc::clone(&playbook),
         classes: bundle.model.classes().into(),
         anomaly: bundle.manifest.thresholds.anomaly,
         bundle: bundle.name().into(),
@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (row, each) in batch.iter().enumerate() {
             for decision in policy.judge(&each.meta, &scores, row) {
                 if json {
+                    let ttl_us = ttl_us(&playbook, &decision);
                     let target = match decision.alert.target.and_then(|target| target.of) {
                         Some(Of::Address(name) | Of::Network(name)) => vec![name],
                         Some(Of::Flow(flow)) => vec![flow.source_address, flow.destination_address],
@@ -52,6 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let line = serde_json::json!({
                         "time_us": each.meta.header.time_us, "action": decision.action.label(),
                         "class": format!("{:?}", decision.class), "target": target,
+                        "ttl_us": ttl_us,
                         "confidence": decision.alert.confidence,
                     });
                     println!("{line}");
@@ -63,4 +65,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// How long the decision stands: until then nobody is told again.
+fn ttl_us(playbook: &Playbook, decision: &Decision) -> u64 {
+    if let Some(verdict) = &decision.verdict {
+        return verdict.ttl_ms * 1_000;
+    }
+    let rules = playbook.rules.iter().filter(|rule| rule.classes.contains(&decision.class));
+    rules.filter(|rule| rule.action == decision.action).map(|rule| rule.ttl_us).max().unwrap_or(0)
 }

@@ -39,6 +39,8 @@ def test_a_source_is_found_by_its_address_its_class_and_its_time() -> None:
     def decision(time_us: int, what: str, target: str) -> dict[str, object]:
         return {"time_us": time_us, "action": "drop", "class": what, "target": [target], "confidence": 0.9}
 
+    stood = decision(19_000_000, "BruteForce", "198.19.1.11") | {"ttl_us": 600_000_000}
+    assert per_source(log, [stood])["sources"]["BruteForce"] == [True]
     found = per_source(
         log,
         [

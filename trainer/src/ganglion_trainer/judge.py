@@ -140,11 +140,7 @@ def per_source(log: events.Log, decisions: list[dict[str, Any]]) -> dict[str, An
         if attack.end_us is None:
             continue
         label = name(attack.label)
-        mine = [
-            decision
-            for decision in decisions
-            if attack.start_us <= decision["time_us"] <= attack.end_us + _LATE_US and _right(label, decision["class"])
-        ]
+        mine = [decision for decision in decisions if _stands(decision, attack) and _right(label, decision["class"])]
         many = attack.label == DDOS or attack.outbound
         # Forged senders are one source: whoever forges them. What comes from many or from inside may be named at
         # its target, as in the demo.
@@ -155,6 +151,13 @@ def per_source(log: events.Log, decisions: list[dict[str, Any]]) -> dict[str, An
             sources.setdefault(label, []).append(found)
             attacks.setdefault(attack.name, []).append(found)
     return {"sources": sources, "attacks": attacks, "benign": _named(log, decisions)}
+
+
+def _stands(decision: dict[str, Any], attack: events.Attack) -> bool:
+    """Whether the decision was made during the attack, or before and not over: no second one comes until then."""
+    end_us = np.inf if attack.end_us is None else attack.end_us + _LATE_US
+    begun: int = decision["time_us"]
+    return bool(begun <= end_us and begun + int(decision.get("ttl_us", 0)) >= attack.start_us)
 
 
 def _right(label: str, found: str) -> bool:
