@@ -15,7 +15,6 @@
 //! capture every frame before the damage is delivered, then [`CaptureError::Damaged`] says at which byte it is.
 //! Times are delivered as they stand, backwards too.
 
-mod block;
 mod classic;
 mod compression;
 mod error;
@@ -24,13 +23,10 @@ mod link;
 mod pcapng;
 mod reading;
 
-pub use block::Block;
 pub use error::{CaptureError, CompressionFault, Damage};
 pub use link::{AsEthernet, LinkType, Network};
-pub(crate) use reading::Datagrams;
-pub use reading::{Parsing, Reading};
+pub use reading::Reading;
 
-use block::Found;
 use classic::Classic;
 use compression::Source;
 use error::{Stop, failed};
@@ -42,9 +38,6 @@ use std::path::Path;
 
 /// Longest packet that is taken, in bytes: libpcap's bound too. Longer lengths are damage, or an attempt on memory.
 pub const MAX_PACKET_BYTES: u32 = 256 * 1024;
-
-/// Frames of a [`Block`], at most: small ones would be many.
-const BLOCK_FRAMES: usize = 4_096;
 
 /// One frame of a capture, lying in the capture's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +58,16 @@ pub struct Frame<'a> {
     pub offset: u64,
 }
 
-impl Frame<'_> {
-    /// Whether less was captured than was on the wire.
-    #[inline(always)]
-    pub fn is_cut(&self) -> bool {
-        self.bytes.len() < self.original_bytes as usize
-    }
+/// A frame's place in the buffer, before it is borrowed.
+#[derive(Clone, Copy)]
+struct Found {
+    time_ns: i64,
+    link: LinkType,
+    interface: u32,
+    original_bytes: u32,
+    at: usize,
+    bytes: usize,
+    offset: u64,
 }
 
 enum Format {
@@ -86,9 +83,11 @@ pub struct Capture {
     input: Input,
     format: Format,
     found: Found,
-    /// What comes after the frames of the last block.
-    pending: Option<CaptureError>,
 }
+
+/// Before the first frame.
+const NOTHING: Found =
+    Found { time_ns: 0, link: LinkType::Ethernet, interface: 0, original_bytes: 0, at: 0, bytes: 0, offset: 0 };
 
 impl Capture {
     /// Opens the file at `path`, of whatever format and compression it is.
@@ -116,7 +115,7 @@ impl Capture {
             Err(source) => return Err(CaptureError::Read { input: name, offset: 0, source }),
         };
         match Format::sniff(&mut input) {
-            Ok(format) => Ok(Self { name, input, format, found: Found::NOTHING, pending: None }),
+            Ok(format) => Ok(Self { name, input, format, found: NOTHING }),
             Err(stop) => Err(failed(stop, &mut input, &name)),
         }
     }
@@ -139,46 +138,26 @@ impl Capture {
     /// frame of one interface of a pcapng file: the next call goes on after it.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
-        self.format.next(&mut self.input, &mut self.found).map_err(|stop| self.stopped(stop))
+        let found = match &mut self.format {
+            Format::Classic(classic) => classic.next(&mut self.input, &mut self.found),
+            Format::PcapNg(pcapng) => pcapng.next(&mut self.input, &mut self.found),
+            Format::Ended => Ok(false),
+        };
+        found.map_err(|stop| self.stopped(stop))
     }
 
     /// The frame that [`Self::advance`] went to.
     #[inline]
     pub fn frame(&self) -> Frame<'_> {
-        self.found.frame(self.input.buffer())
-    }
-
-    /// Reads on, and gives `block` all frames that came with it in the place of those it had; false when there is none, as
-    /// after an error. It is [`Self::advance`] for whoever hands frames to other threads.
-    ///
-    /// # Errors
-    /// As [`Self::advance`]; the frames before were given.
-    pub fn block(&mut self, block: &mut Block) -> Result<bool, CaptureError> {
-        block.clear();
-        if let Some(error) = self.pending.take() {
-            return Err(error);
+        let found = &self.found;
+        Frame {
+            time_ns: found.time_ns,
+            link: found.link,
+            interface: found.interface,
+            original_bytes: found.original_bytes,
+            bytes: self.input.slice(found.at, found.bytes),
+            offset: found.offset,
         }
-        if !self.advance()? {
-            return Ok(false);
-        }
-        block.found.push(self.found);
-        self.input.freeze();
-        let stop = loop {
-            if block.found.len() == BLOCK_FRAMES {
-                break None;
-            }
-            match self.format.next(&mut self.input, &mut self.found) {
-                Ok(true) => block.found.push(self.found),
-                Ok(false) => break None,
-                Err(stop) => break Some(stop),
-            }
-        };
-        // What could not be told without reading on is told by the next call.
-        if !self.input.thaw() {
-            self.pending = stop.map(|stop| self.stopped(stop));
-        }
-        self.input.trade(&mut block.buffer);
-        Ok(true)
     }
 
     /// Bytes taken from the file or pipe so far, compressed where it is: against the file's size, how far reading is.
@@ -196,15 +175,6 @@ impl Capture {
 }
 
 impl Format {
-    #[inline]
-    fn next(&mut self, input: &mut Input, found: &mut Found) -> Result<bool, Stop> {
-        match self {
-            Self::Classic(classic) => classic.next(input, found),
-            Self::PcapNg(pcapng) => pcapng.next(input, found),
-            Self::Ended => Ok(false),
-        }
-    }
-
     fn sniff(input: &mut Input) -> Result<Self, Stop> {
         if !input.has(4) && input.window().is_empty() {
             return Err(Stop::damaged(0, Damage::Empty));

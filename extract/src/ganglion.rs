@@ -36,8 +36,6 @@ pub use extraction::{Extraction, extract, extract_records};
 
 use ganglion_flow::Timeouts;
 
-use crate::capture::Parsing;
-
 /// What is extracted, and by which rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -53,13 +51,6 @@ pub struct Options {
     pub context: bool,
     /// Flows make early rows too: after 8, 32, 128 packets, and at an age of 1, 5, 30 s.
     pub snapshots: bool,
-}
-
-impl Options {
-    fn parsing(&self) -> Parsing {
-        let Self { inner, vlan_domain, domain, .. } = *self;
-        Parsing { inner, vlan_domain, domain }
-    }
 }
 
 #[cfg(test)]

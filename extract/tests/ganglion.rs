@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use ganglion_extract::capture::{Block, Frame, LinkType};
+use ganglion_extract::capture::{Frame, LinkType};
 use ganglion_extract::ganglion::{Counts, Options, extract, fields};
 use ganglion_extract::table::{Batch, Cells};
 use ganglion_flow::Reason;
@@ -75,8 +75,8 @@ fn frames() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// All rows, and what was counted. Frames come one by one, or so many in a block.
-fn extracted<'a>(options: &Options, jobs: usize, in_block: Option<usize>, events: &'a [Event]) -> (Vec<Batch>, Counts) {
+/// All rows, and what was counted.
+fn extracted(options: &Options, jobs: usize, events: &[Event]) -> (Vec<Batch>, Counts) {
     let mut batches = Vec::new();
     let sink = |batch| {
         batches.push(batch);
@@ -88,19 +88,10 @@ fn extracted<'a>(options: &Options, jobs: usize, in_block: Option<usize>, events
         |batch| batch,
         sink,
         |extraction| {
-            let frame = |(time_ns, bytes): &'a Event| {
+            for (time_ns, bytes) in events {
                 let original_bytes = bytes.len() as u32;
                 let (time_ns, link) = (*time_ns, LinkType::Ethernet);
-                Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 }
-            };
-            let Some(in_block) = in_block else {
-                return events.iter().for_each(|event| assert!(extraction.frame(&frame(event)).is_continue()));
-            };
-            let mut block = Block::new();
-            for events in events.chunks(in_block) {
-                block.clear();
-                assert!(events.iter().all(|event| block.append(&frame(event))));
-                assert!(extraction.block(&mut block).is_continue());
+                let _ = extraction.frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 });
             }
         },
     );
@@ -127,7 +118,7 @@ proptest! {
     #[test]
     fn no_frame_is_lost_in_silence(events in frames()) {
         let options = Options::default();
-        let (batches, counts) = extracted(&options, 1, None, &events);
+        let (batches, counts) = extracted(&options, 1, &events);
         prop_assert_eq!(counts.frames(), events.len() as u64);
         let no_flow: u64 = counts.no_flow().map(|(_, frames)| frames).sum();
         prop_assert_eq!(counts.frames(), counts.in_rows() + no_flow + counts.after_end());
@@ -141,13 +132,12 @@ proptest! {
     /// Rows and counts are the same on any number of cores.
     #[test]
     fn rows_do_not_depend_on_the_number_of_cores(
-        events in frames(), context in any::<bool>(), snapshots in any::<bool>(), in_block in 1..50_usize,
+        events in frames(), context in any::<bool>(), snapshots in any::<bool>(),
     ) {
         let options = Options { context, snapshots, ..Options::default() };
-        let alone = extracted(&options, 1, None, &events);
-        for (jobs, in_block) in [(1, Some(in_block)), (2, None), (2, Some(in_block)), (5, Some(in_block))] {
-            let together = extracted(&options, jobs, in_block, &events);
-            prop_assert_eq!(&together, &alone, "{} jobs, {:?}", jobs, in_block);
+        let alone = extracted(&options, 1, &events);
+        for jobs in [2, 5] {
+            prop_assert_eq!(&extracted(&options, jobs, &events), &alone, "{} jobs", jobs);
         }
         for batch in &alone.0 {
             prop_assert_eq!(batch.columns.len(), fields(&options).len());

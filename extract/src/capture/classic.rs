@@ -1,10 +1,9 @@
 //! Classic pcap: a header of 24 bytes, then records of 16 (or 24) bytes and a packet each.
 
-use super::MAX_PACKET_BYTES;
-use super::block::Found;
 use super::error::{Damage, Stop};
 use super::input::Input;
 use super::link::LinkType;
+use super::{Found, MAX_PACKET_BYTES};
 
 const HEADER_BYTES: usize = 24;
 const RECORD_BYTES: usize = 16;

@@ -4,7 +4,7 @@ use super::compression::{Fault, Source};
 use super::error::Stop;
 
 /// Size of the buffer: the longest block that is held whole ([`super::pcapng::MAX_HELD_BYTES`]) and as much again.
-pub(super) const BUFFER_BYTES: usize = 1024 * 1024;
+const BUFFER_BYTES: usize = 1024 * 1024;
 /// Bytes asked for at a time: few system calls, and a second-level cache still holds what they gave.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -18,16 +18,12 @@ pub(super) struct Input {
     base: u64,
     ended: bool,
     fault: Option<Fault>,
-    /// Nothing is read.
-    frozen: bool,
-    /// More would have been read, but for that.
-    starved: bool,
 }
 
 impl Input {
     pub(super) fn new(source: Source) -> Self {
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        Self { source, buffer, start: 0, end: 0, base: 0, ended: false, fault: None, frozen: false, starved: false }
+        Self { source, buffer, start: 0, end: 0, base: 0, ended: false, fault: None }
     }
 
     /// What is there and not yet consumed.
@@ -70,40 +66,10 @@ impl Input {
         at
     }
 
-    /// The buffer, at places from [`Self::consume`].
-    #[inline(always)]
-    pub(super) fn buffer(&self) -> &[u8] {
-        &self.buffer
-    }
-
-    /// From now on the buffer stays as it is: what is not there is not read.
-    pub(super) fn freeze(&mut self) {
-        self.frozen = true;
-    }
-
-    /// Whether `bytes` bytes can be left behind in pieces: whoever has to ask again finds none of them gone.
-    pub(super) fn may_skip(&mut self, bytes: u64) -> bool {
-        let may = !self.frozen || bytes <= self.window().len() as u64;
-        self.starved |= !may;
-        may
-    }
-
-    /// Ends this. Returns whether something was not there: whoever asked for it has to ask again.
-    pub(super) fn thaw(&mut self) -> bool {
-        self.frozen = false;
-        std::mem::take(&mut self.starved)
-    }
-
-    /// Gives the buffer away, with all that was consumed, for another one.
-    pub(super) fn trade(&mut self, other: &mut Box<[u8]>) {
-        if other.len() != BUFFER_BYTES {
-            *other = vec![0; BUFFER_BYTES].into_boxed_slice();
-        }
-        let left = self.start..self.end;
-        self.base += self.start as u64;
-        (self.start, self.end) = (0, left.len());
-        other[..left.len()].copy_from_slice(&self.buffer[left]);
-        std::mem::swap(&mut self.buffer, other);
+    /// Bytes of the buffer, at a place from [`Self::consume`].
+    #[inline]
+    pub(super) fn slice(&self, at: usize, bytes: usize) -> &[u8] {
+        &self.buffer[at..at + bytes]
     }
 
     /// Leaves `bytes` bytes of the stream behind without holding them. Returns how many there were.
@@ -129,10 +95,6 @@ impl Input {
     #[cold]
     #[inline(never)]
     fn fill(&mut self, bytes: usize) -> bool {
-        if self.frozen {
-            self.starved = true;
-            return false;
-        }
         // What is left is the begin of one record: cheaper to move than to wrap around.
         self.buffer.copy_within(self.start..self.end, 0);
         self.base += self.start as u64;

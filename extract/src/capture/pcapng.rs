@@ -2,11 +2,10 @@
 
 mod interface;
 
-use super::MAX_PACKET_BYTES;
-use super::block::Found;
 use super::classic::{half, word};
 use super::error::{Damage, Stop};
 use super::input::Input;
+use super::{Found, MAX_PACKET_BYTES};
 use interface::Interface;
 
 /// Type of the block that begins a section; the same in either byte order.
@@ -205,9 +204,6 @@ fn skip(kind: u32, bytes: u32, big_endian: bool, input: &mut Input) -> Result<()
     }
     let body = u64::from(bytes) - TAIL_BYTES as u64;
     let short = |present| Stop::Short { at, needed: bytes.into(), present };
-    if !input.may_skip(bytes.into()) {
-        return Err(short(0));
-    }
     let skipped = input.skip(body);
     if skipped < body || !input.has(TAIL_BYTES) {
         return Err(short(skipped + input.window().len() as u64));

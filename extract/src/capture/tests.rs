@@ -7,7 +7,7 @@ mod pcapng;
 mod pieces;
 mod reading;
 
-use super::{Block, Capture, CaptureError, Frame, LinkType};
+use super::{Capture, CaptureError, LinkType};
 use std::io::{Cursor, Read};
 
 /// A frame with bytes of its own.
@@ -21,23 +21,8 @@ struct Owned {
     offset: u64,
 }
 
-impl Owned {
-    fn of(frame: &Frame<'_>) -> Self {
-        let Frame { time_ns, link, interface, original_bytes, bytes, offset } = *frame;
-        Self { time_ns, link, interface, original_bytes, bytes: bytes.to_vec(), offset }
-    }
-}
-
-/// Every frame, and the error that ended them: the same one by one and in blocks.
-fn read_from(reader: impl Read + Clone + Send + 'static) -> (Vec<Owned>, Option<CaptureError>) {
-    let in_blocks = read_blocks(reader.clone());
-    let one_by_one = read_frames(reader);
-    assert!(in_blocks.0 == one_by_one.0, "{} and {} frames", in_blocks.0.len(), one_by_one.0.len());
-    assert_eq!(in_blocks.1.map(|error| error.to_string()), one_by_one.1.as_ref().map(ToString::to_string));
-    one_by_one
-}
-
-fn read_frames(reader: impl Read + Send + 'static) -> (Vec<Owned>, Option<CaptureError>) {
+/// Every frame, and the error that ended them.
+fn read_from(reader: impl Read + Send + 'static) -> (Vec<Owned>, Option<CaptureError>) {
     let mut frames = Vec::new();
     let mut capture = match Capture::from_reader(reader, "test") {
         Ok(capture) => capture,
@@ -45,28 +30,15 @@ fn read_frames(reader: impl Read + Send + 'static) -> (Vec<Owned>, Option<Captur
     };
     loop {
         match capture.next() {
-            Ok(Some(frame)) => frames.push(Owned::of(&frame)),
+            Ok(Some(frame)) => frames.push(Owned {
+                time_ns: frame.time_ns,
+                link: frame.link,
+                interface: frame.interface,
+                original_bytes: frame.original_bytes,
+                bytes: frame.bytes.to_vec(),
+                offset: frame.offset,
+            }),
             Ok(None) => return (frames, None),
-            Err(error) => return (frames, Some(error)),
-        }
-    }
-}
-
-fn read_blocks(reader: impl Read + Send + 'static) -> (Vec<Owned>, Option<CaptureError>) {
-    let (mut frames, mut blocks) = (Vec::new(), [Block::new(), Block::new()]);
-    let mut capture = match Capture::from_reader(reader, "test") {
-        Ok(capture) => capture,
-        Err(error) => return (frames, Some(error)),
-    };
-    loop {
-        // A block is whole whatever is read after it.
-        blocks.swap(0, 1);
-        let result = capture.block(&mut blocks[0]);
-        frames.extend(blocks[1].frames().map(|frame| Owned::of(&frame)));
-        blocks[1].clear();
-        match result {
-            Ok(true) => {}
-            Ok(false) => return (frames, None),
             Err(error) => return (frames, Some(error)),
         }
     }

@@ -5,7 +5,6 @@ use ganglion_features::{EventClock, Tick};
 const NS_A_US: i64 = 1_000;
 
 /// What a frame's time does.
-#[derive(Clone, Copy)]
 pub(super) struct Moment {
     /// The frame's time, µs since 1970; never 0, which stands for "none" in a flow state.
     pub(super) now_us: u64,
@@ -16,7 +15,7 @@ pub(super) struct Moment {
 }
 
 /// Follows the frames' times.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Clock {
     event: EventClock,
     last_us: u64,

@@ -73,9 +73,9 @@ impl Counts {
         self.counters[counter as usize]
     }
 
-    #[inline(always)]
-    pub(super) fn seen(&mut self, frames: u64) {
-        self.counters[Counter::Seen as usize] += frames;
+    #[inline]
+    pub(super) fn seen(&mut self) {
+        self.counters[Counter::Seen as usize] += 1;
     }
 
     pub(super) fn not_a_flow(&mut self, why: NotAFlow) {

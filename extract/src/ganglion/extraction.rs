@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 
 use ganglion_flow::record::Record;
 
-use super::clock::{Clock, Moment};
+use super::clock::Clock;
 use super::columns::{Columns, Records};
-use super::passing::Packets;
-use super::pool::{self, Cut, Pool, Span};
+use super::passing::{Packets, Passing};
+use super::pool::{self, Pool};
 use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
-use crate::capture::{Block, Frame, Reading};
+use crate::capture::{Frame, Reading};
 use crate::table::Batch;
 
 /// Frames of a piece: at its end all flows are looked at, and rows put in order.
@@ -58,15 +58,13 @@ fn serial<R>(
 ) -> (R, Counts) {
     let secret = Secret::new();
     let serial = Serial {
-        reading: Reading::by(options.parsing()),
-        secret,
         packets: Packets::with_room(PACKETS),
         shard: shard(*options, secret),
         rows: Rows::new(options),
         held: 0,
         write,
     };
-    let mut extraction = Extraction::new(Place::Here(Box::new(serial)));
+    let mut extraction = Extraction::new(options, secret, Place::Here(Box::new(serial)));
     let result = feed(&mut extraction);
     let counts = extraction.finish();
     (result, counts)
@@ -74,6 +72,8 @@ fn serial<R>(
 
 /// Takes the frames of captures, in their order.
 pub struct Extraction<'a> {
+    reading: Reading,
+    secret: Secret,
     clock: Clock,
     counts: Counts,
     in_piece: u32,
@@ -81,89 +81,58 @@ pub struct Extraction<'a> {
     place: Place<'a>,
 }
 
-/// Where frames go.
+/// Where packets go.
 enum Place<'a> {
     Here(Box<Serial<'a>>),
     Pool(Pool<'a>),
 }
 
 impl<'a> Extraction<'a> {
-    fn new(place: Place<'a>) -> Self {
-        let (clock, counts) = (Clock::default(), Counts::default());
-        Self { clock, counts, in_piece: 0, over: ControlFlow::Continue(()), place }
+    fn new(options: &Options, secret: Secret, place: Place<'a>) -> Self {
+        let Options { inner, vlan_domain, domain, .. } = *options;
+        let mut reading = Reading::new(inner);
+        (reading.vlan_domain, reading.domain) = (vlan_domain, domain);
+        Self {
+            reading,
+            secret,
+            clock: Clock::default(),
+            counts: Counts::default(),
+            in_piece: 0,
+            over: ControlFlow::Continue(()),
+            place,
+        }
     }
 
-    pub(super) fn of_pool(pool: Pool<'a>) -> Self {
-        Self::new(Place::Pool(pool))
+    pub(super) fn of_pool(options: &Options, secret: Secret, pool: Pool<'a>) -> Self {
+        Self::new(options, secret, Place::Pool(pool))
     }
 
     /// A frame of a capture, of any link type. Its time is cut to microseconds. Breaks off when the sink did.
     #[inline]
     pub fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
-        let Place::Pool(pool) = &mut self.place else {
-            return self.frame_here(frame);
-        };
-        match pool.append(frame) {
-            Some(full) => self.block_of_pool(full),
-            None => self.over,
-        }
-    }
-
-    /// The frames of a block, one after the other, as [`Self::frame`] takes them. With several cores this one only deals them
-    /// out: the block may have changed its place for another, empty one.
-    pub fn block(&mut self, block: &mut Block) -> ControlFlow<()> {
-        if let Place::Pool(pool) = &mut self.place {
-            let before = pool.appended();
-            let this = std::mem::replace(block, pool.room());
-            if !before.is_empty() {
-                self.block_of_pool(before)?;
-            }
-            return self.block_of_pool(this);
-        }
-        for frame in block.frames() {
-            self.frame_here(&frame)?;
-        }
-        self.over
-    }
-
-    #[inline(always)]
-    fn frame_here(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
         let moment = self.clock.frame(frame.time_ns);
         if let Some(over_us) = moment.over_us {
             self.piece(over_us, true)?;
         }
-        self.counts.seen(1);
-        self.counts.cut += u64::from(frame.is_cut());
-        if let Place::Here(serial) = &mut self.place {
-            serial.frame(frame, &moment, &mut self.counts);
+        self.counts.seen();
+        self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
+        let passing = match &mut self.place {
+            Place::Here(serial) => serial.next(),
+            Place::Pool(pool) => pool.next(),
+        };
+        match self.reading.read(frame, passing.packet_mut()) {
+            Ok(domain) => {
+                passing.read(domain, &self.secret, &moment);
+                match &mut self.place {
+                    Place::Here(serial) => serial.packets.taken(),
+                    Place::Pool(pool) => pool.taken(),
+                }
+            }
+            Err(why) => self.counts.not_a_flow(why),
         }
         self.in_piece += 1;
         if self.in_piece == PIECE_FRAMES {
             self.piece(moment.clock_us, false)?;
-        }
-        self.over
-    }
-
-    /// Says where pieces end in the block, and hands it on.
-    fn block_of_pool(&mut self, block: Block) -> ControlFlow<()> {
-        let clock = self.clock.clone();
-        let mut cuts = Vec::new();
-        for (at, frame) in block.frames().enumerate() {
-            let moment = self.clock.frame(frame.time_ns);
-            if let Some(over_us) = moment.over_us {
-                cuts.push(Cut { at, clock_us: over_us, flush: true });
-                self.in_piece = 0;
-            }
-            self.counts.cut += u64::from(frame.is_cut());
-            self.in_piece += 1;
-            if self.in_piece == PIECE_FRAMES {
-                cuts.push(Cut { at: at + 1, clock_us: moment.clock_us, flush: false });
-                self.in_piece = 0;
-            }
-        }
-        self.counts.seen(block.len() as u64);
-        if let Place::Pool(pool) = &mut self.place {
-            self.over = pool.span(Span { block, clock, cuts });
         }
         self.over
     }
@@ -173,8 +142,8 @@ impl<'a> Extraction<'a> {
         let mut counts = self.counts;
         counts.backwards = self.clock.backwards();
         counts.time_resets = self.clock.resets();
+        counts.fragments_replaced = self.reading.replaced();
         if let Place::Here(serial) = &self.place {
-            counts.fragments_replaced = serial.reading.replaced();
             counts.add(serial.shard.counts());
             counts.rows = serial.rows.count();
         }
@@ -191,7 +160,7 @@ impl<'a> Extraction<'a> {
                 self.counts.live_peak = self.counts.live_peak.max(serial.held);
                 over
             }
-            Place::Pool(pool) => pool.cut(clock_us, flush),
+            Place::Pool(pool) => pool.piece(clock_us, flush),
         };
         if over.is_break() {
             self.over = over;
@@ -201,10 +170,6 @@ impl<'a> Extraction<'a> {
 
     /// The end of the last capture.
     pub(super) fn finish(mut self) -> Counts {
-        if let Place::Pool(pool) = &mut self.place {
-            let last = pool.appended();
-            let _ = self.block_of_pool(last);
-        }
         let over = if self.over.is_continue() { self.piece(self.clock.now_us(), true) } else { self.over };
         let mut counts = self.counts();
         match self.place {
@@ -221,8 +186,6 @@ impl<'a> Extraction<'a> {
 
 /// Everything on one core.
 struct Serial<'a> {
-    reading: Reading,
-    secret: Secret,
     packets: Packets,
     shard: Shard,
     rows: Rows,
@@ -231,19 +194,13 @@ struct Serial<'a> {
 }
 
 impl Serial<'_> {
+    /// The next packet's place.
     #[inline(always)]
-    fn frame(&mut self, frame: &Frame<'_>, moment: &Moment, counts: &mut Counts) {
+    fn next(&mut self) -> &mut Passing {
         if self.packets.len() == PACKETS {
             self.apply();
         }
-        let passing = self.packets.next();
-        match self.reading.read(frame, passing.packet_mut()) {
-            Ok(domain) => {
-                passing.read(domain, &self.secret, moment);
-                self.packets.taken();
-            }
-            Err(why) => counts.not_a_flow(why),
-        }
+        self.packets.next()
     }
 
     #[inline(never)]

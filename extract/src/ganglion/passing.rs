@@ -123,16 +123,6 @@ impl Packets {
         &self.places[..self.used]
     }
 
-    #[inline(always)]
-    pub(super) fn at_mut(&mut self, at: usize) -> &mut Passing {
-        &mut self.places[at]
-    }
-
-    /// Places there are.
-    pub(super) fn room(&self) -> usize {
-        self.places.len()
-    }
-
     /// Leaves the places free.
     pub(super) fn clear(&mut self) {
         self.used = 0;

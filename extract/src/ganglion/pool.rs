@@ -1,10 +1,9 @@
-//! Several cores: blocks of frames, shards, rows and batches go to whoever has time.
+//! Several cores: packets are dealt to shards by key, and shards, rows and batches to whoever has time.
 //!
-//! The caller's thread reads, says where pieces begin and end, and helps where the others can't follow. Whoever parses a
-//! block deals its packets to shards by key. Each shard takes its pieces in order; the records of a piece are put in order
-//! when all shards have done it, piece by piece. So the rows are those of one core. All queues are bounded.
+//! The caller's thread reads and parses, and helps where the others can't follow. Each shard takes its pieces in order;
+//! the records of a piece are put in order when all shards have done it, piece by piece. So the rows are those of one
+//! core. All queues are bounded.
 
-mod dealt;
 mod state;
 
 use std::num::NonZeroUsize;
@@ -12,15 +11,13 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
-use super::extraction::Extraction;
+use super::extraction::{Extraction, PIECE_FRAMES};
+use super::passing::{Packets, Passing};
 use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
-use crate::capture::{Block, Frame};
 use crate::table::Batch;
-use dealt::Dealer;
-pub(super) use dealt::{Cut, Span};
 use state::{Done, State, Task};
 
 /// Shards of each core: enough that nobody waits for another's.
@@ -30,7 +27,6 @@ const SHARDS_MAX: usize = 256;
 
 /// What the threads share.
 struct Shared<'a, T> {
-    dealer: Dealer,
     shards: Vec<Mutex<Shard>>,
     columns: Columns,
     encode: &'a (dyn Fn(Batch) -> T + Sync),
@@ -49,7 +45,6 @@ pub(super) fn extract<T: Send, R>(
     let secret = Secret::new();
     let shards = (jobs.get() * SHARDS_A_JOB).min(SHARDS_MAX);
     let shared = Shared {
-        dealer: Dealer::new(options.parsing(), secret, shards),
         shards: (0..shards).map(|_| Mutex::new(Shard::new(*options, secret))).collect(),
         columns: Columns::new(options),
         encode,
@@ -63,7 +58,7 @@ pub(super) fn extract<T: Send, R>(
             scope.spawn(|| shared.work());
         }
         let mut caller = Caller { shared: &shared, sink };
-        let mut extraction = Extraction::of_pool(Pool::new(&mut caller));
+        let mut extraction = Extraction::of_pool(options, secret, Pool::new(shards, &mut caller));
         let result = feed(&mut extraction);
         let counts = extraction.finish();
         (result, counts)
@@ -83,12 +78,7 @@ impl<T> Shared<'_, T> {
         while !state.is_over() {
             state = match state.pick_late() {
                 Some(task) => self.run(task, state),
-                None => {
-                    state.idle += 1;
-                    let mut state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    state.idle -= 1;
-                    state
-                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
         drop(state);
@@ -99,19 +89,11 @@ impl<T> Shared<'_, T> {
     fn run<'s>(&'s self, task: Task, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
         drop(state);
         let done = match task {
-            Task::Deal { number, span, room } => {
-                let dealt = Box::new(self.dealer.deal(span, room));
-                Done::Dealt { number, dealt }
-            }
-            Task::Join { number, mut dealt, mut datagrams } => {
-                self.dealer.join(&mut dealt, &mut datagrams);
-                Done::Joined { number, dealt, datagrams }
-            }
-            Task::Apply { shard: at, piece, shares, clock_us, flush } => {
+            Task::Apply { shard: at, piece, packets, clock_us, flush } => {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
-                shard.packets(shares.iter().flat_map(|share| share.packets(at)));
+                shard.packets(packets.as_slice());
                 let held = shard.piece(clock_us, flush);
-                Done::Applied { shard: at, piece, made: shard.take_made(), held }
+                Done::Applied { shard: at, piece, packets, made: shard.take_made(), held }
             }
             Task::Collect { mut rows, shards, last } => {
                 rows.add(shards);
@@ -120,9 +102,9 @@ impl<T> Shared<'_, T> {
                 }
                 Done::Collected { rows, last }
             }
-            Task::Batch { mut rows } => {
+            Task::Deal { mut rows } => {
                 let records = rows.next();
-                Done::Batched { rows, records }
+                Done::Dealt { rows, records }
             }
             Task::Encode { number, records } => {
                 let batch = self.columns.batch(&records);
@@ -155,34 +137,26 @@ struct Caller<'a, T> {
 
 /// [`Caller`], whatever its batches become.
 trait Hand {
-    /// Hands frames over, and helps until there is room for more.
-    fn span(&mut self, span: Span) -> ControlFlow<()>;
+    /// Hands a piece over, and helps until there is room for the next.
+    fn piece(&mut self, piece: Piece) -> ControlFlow<()>;
 
-    /// A piece ends behind all frames so far.
-    fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()>;
-
-    /// Room for frames.
-    fn room(&mut self) -> Block;
+    /// Room for a shard's packets.
+    fn room(&mut self, rooms: &mut Vec<Packets>, number: usize);
 
     /// Helps until everything is written; what was counted.
     fn finish(&mut self) -> Counts;
 }
 
 impl<T: Send> Hand for Caller<'_, T> {
-    fn span(&mut self, span: Span) -> ControlFlow<()> {
-        self.shared.state().add(span);
+    fn piece(&mut self, piece: Piece) -> ControlFlow<()> {
+        self.shared.state().add(piece);
         self.shared.changed.notify_all();
         self.help(State::has_room)
     }
 
-    fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
-        self.shared.state().cut(clock_us, flush);
-        self.shared.changed.notify_all();
-        self.help(State::has_room)
-    }
-
-    fn room(&mut self) -> Block {
-        self.shared.state().room()
+    fn room(&mut self, rooms: &mut Vec<Packets>, number: usize) {
+        self.shared.state().spare(rooms, number);
+        rooms.resize_with(number, || Packets::with_room(2 * PIECE_FRAMES as usize / number));
     }
 
     fn finish(&mut self) -> Counts {
@@ -223,44 +197,48 @@ impl<T: Send> Caller<'_, T> {
     }
 }
 
-/// Where an [`Extraction`] puts its frames.
+/// Packets of a piece, by shard.
+struct Piece {
+    packets: Vec<Packets>,
+    clock_us: u64,
+    flush: bool,
+}
+
+/// Where an [`Extraction`] puts its packets.
 pub(super) struct Pool<'a> {
-    /// Frames that came one by one.
-    appended: Block,
+    /// One, of which only its key tells the shard.
+    next: Passing,
+    packets: Vec<Packets>,
     hand: &'a mut dyn Hand,
 }
 
 impl<'a> Pool<'a> {
-    fn new(hand: &'a mut dyn Hand) -> Self {
-        Self { appended: Block::new(), hand }
+    fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
+        let mut packets = Vec::new();
+        hand.room(&mut packets, shards);
+        Self { next: Passing::ZERO, packets, hand }
     }
 
-    /// Takes one frame; returns those before it when they fill a block.
-    pub(super) fn append(&mut self, frame: &Frame<'_>) -> Option<Block> {
-        if self.appended.append(frame) {
-            return None;
-        }
-        let full = self.appended();
-        // An empty block has room for the longest frame there is.
-        self.appended.append(frame);
-        Some(full)
+    /// The next packet's place.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> &mut Passing {
+        &mut self.next
     }
 
-    /// The frames that came one by one and are not handed over.
-    pub(super) fn appended(&mut self) -> Block {
-        std::mem::take(&mut self.appended)
+    /// The packet is read.
+    #[inline(always)]
+    pub(super) fn taken(&mut self) {
+        let shard = self.next.shard(self.packets.len());
+        let packets = &mut self.packets[shard];
+        *packets.next() = self.next;
+        packets.taken();
     }
 
-    pub(super) fn room(&mut self) -> Block {
-        self.hand.room()
-    }
-
-    pub(super) fn span(&mut self, span: Span) -> ControlFlow<()> {
-        self.hand.span(span)
-    }
-
-    pub(super) fn cut(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
-        self.hand.cut(clock_us, flush)
+    pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
+        let mut next = Vec::with_capacity(self.packets.len());
+        self.hand.room(&mut next, self.packets.len());
+        let packets = std::mem::replace(&mut self.packets, next);
+        self.hand.piece(Piece { packets, clock_us, flush })
     }
 
     pub(super) fn finish(self) -> Counts {

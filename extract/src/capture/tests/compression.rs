@@ -170,7 +170,6 @@ fn what_is_compressed_and_no_capture_is_none() {
 }
 
 /// One byte at a time, with interruptions, as a pipe might; then an error.
-#[derive(Clone)]
 struct Drip(Cursor<Vec<u8>>, bool, bool);
 
 impl Read for Drip {

@@ -16,7 +16,6 @@ fn of_all_lengths() -> Vec<u8> {
 }
 
 /// Gives pieces of a length that fits nothing; then what it is told.
-#[derive(Clone)]
 struct Pieces {
     bytes: Cursor<Vec<u8>>,
     end: fn() -> io::Result<usize>,

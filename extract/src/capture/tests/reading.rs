@@ -1,4 +1,4 @@
-use super::super::{Frame, LinkType, Parsing, Reading};
+use super::super::{Frame, LinkType, Reading};
 use ganglion_flow::packet::NotAFlow;
 
 const MS: i64 = 1_000_000;
@@ -42,10 +42,10 @@ fn a_tunnel_is_looked_into_when_asked() {
     ip.extend((16 + inner.len() as u16).to_be_bytes());
     ip.extend([0, 0, 8, 0, 0, 0, 1, 2, 3, 0]);
     ip.extend(&inner);
-    let parsing = Parsing { domain: 5, ..Parsing::default() };
-    let mut reading = Reading::by(parsing);
+    let mut reading = Reading::new(false);
+    reading.domain = 5;
     assert_eq!(read(&mut reading, LinkType::RawIp, &ip, 0), Ok((4789, 8 + inner.len() as u32, 5)));
-    let mut reading = Reading::by(Parsing { inner: true, ..parsing });
+    reading.inner = true;
     assert_eq!(read(&mut reading, LinkType::RawIp, &ip, 0), Ok((4660, 8, 0x0203)));
     let mut later = ip.clone();
     // The inner fragment field.

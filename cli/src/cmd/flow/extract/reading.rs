@@ -1,8 +1,8 @@
-//! Captures, block by block, into an engine.
+//! Captures, frame by frame, into an engine.
 
 use std::ops::ControlFlow;
 
-use ganglion_extract::capture::{Block, Capture, CaptureError};
+use ganglion_extract::capture::{Capture, CaptureError, Frame};
 use ganglion_extract::filter::{Filter, FilterError};
 use ganglion_extract::{cicflowmeter, ganglion};
 
@@ -11,6 +11,9 @@ use super::progress::Progress;
 use super::summary::Fault;
 use crate::units;
 
+/// Frames between two looks at how far reading is.
+const FRAMES_A_LOOK: u64 = 4096;
+
 /// The profile that takes the frames.
 pub(super) enum Engine<'a, 'b> {
     Ganglion(&'a mut ganglion::Extraction<'b>),
@@ -18,10 +21,10 @@ pub(super) enum Engine<'a, 'b> {
 }
 
 impl Engine<'_, '_> {
-    fn block(&mut self, block: &mut Block) -> ControlFlow<()> {
+    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
         match self {
-            Self::Ganglion(extraction) => extraction.block(block),
-            Self::Cicflowmeter(extraction) => block.frames().try_for_each(|frame| extraction.frame(&frame)),
+            Self::Ganglion(extraction) => extraction.frame(frame),
+            Self::Cicflowmeter(extraction) => extraction.frame(frame),
         }
     }
 
@@ -75,11 +78,11 @@ impl<'a> Reading<'a> {
     fn frames(&mut self, mut capture: Capture, engine: &mut Engine<'_, '_>) -> ControlFlow<()> {
         // Where the fault about a link type stands, and how many frames it is about.
         let (mut refusal, mut refused) = (None, 0_u64);
-        let mut block = Block::new();
+        let mut until_look = FRAMES_A_LOOK;
         let over = loop {
-            match capture.block(&mut block) {
+            match capture.advance() {
                 Ok(true) => {
-                    if self.block(&mut block, engine).is_break() {
+                    if self.frame(&capture.frame(), engine).is_break() {
                         break ControlFlow::Break(());
                     }
                 }
@@ -96,7 +99,11 @@ impl<'a> Reading<'a> {
                     }
                 }
             }
-            self.progress.look(&capture, || engine.figures());
+            until_look -= 1;
+            if until_look == 0 {
+                until_look = FRAMES_A_LOOK;
+                self.progress.look(&capture, || engine.figures());
+            }
         };
         if let Some(fault) = refusal.and_then(|at| self.faults.get_mut(at)) {
             fault.frames_refused = refused;
@@ -104,15 +111,13 @@ impl<'a> Reading<'a> {
         over
     }
 
-    fn block(&mut self, block: &mut Block, engine: &mut Engine<'_, '_>) -> ControlFlow<()> {
-        let Some(filter) = self.filter else {
-            return engine.block(block);
-        };
-        let before = block.len();
-        match block.retain(|frame| filter.passes(frame)) {
-            Ok(()) => {
-                self.filtered += (before - block.len()) as u64;
-                engine.block(block)
+    #[inline]
+    fn frame(&mut self, frame: &Frame<'_>, engine: &mut Engine<'_, '_>) -> ControlFlow<()> {
+        match self.filter.map_or(Ok(true), |filter| filter.passes(frame)) {
+            Ok(true) => engine.frame(frame),
+            Ok(false) => {
+                self.filtered += 1;
+                ControlFlow::Continue(())
             }
             Err(error) => {
                 self.misuse = Some(error);
