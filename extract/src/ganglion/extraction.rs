@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use ganglion_flow::Packet;
 use ganglion_flow::record::Record;
 
 use super::clock::Clock;
 use super::columns::{Columns, Records};
-use super::passing::{Packets, Passing};
+use super::passing::{Keyed, Packets, Passing};
 use super::pool::{self, Pool};
 use super::rows::Rows;
 use super::secret::Secret;
@@ -73,6 +74,8 @@ fn serial<R>(
 /// Takes the frames of captures, in their order.
 pub struct Extraction<'a> {
     reading: Reading,
+    /// The last one that was read.
+    packet: Packet,
     secret: Secret,
     clock: Clock,
     counts: Counts,
@@ -94,6 +97,7 @@ impl<'a> Extraction<'a> {
         (reading.vlan_domain, reading.domain) = (vlan_domain, domain);
         Self {
             reading,
+            packet: Packet::ZERO,
             secret,
             clock: Clock::default(),
             counts: Counts::default(),
@@ -116,17 +120,14 @@ impl<'a> Extraction<'a> {
         }
         self.counts.seen();
         self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
-        let passing = match &mut self.place {
-            Place::Here(serial) => serial.next(),
-            Place::Pool(pool) => pool.next(),
-        };
-        match self.reading.read(frame, passing.packet_mut()) {
+        match self.reading.read(frame, &mut self.packet) {
             Ok(domain) => {
-                passing.read(domain, &self.secret, &moment);
-                match &mut self.place {
-                    Place::Here(serial) => serial.packets.taken(),
-                    Place::Pool(pool) => pool.taken(),
-                }
+                let keyed = Keyed::new(&self.packet, domain, &self.secret);
+                let place = match &mut self.place {
+                    Place::Here(serial) => serial.next(),
+                    Place::Pool(pool) => pool.next(&keyed),
+                };
+                place.set(&keyed, &self.packet, &moment);
             }
             Err(why) => self.counts.not_a_flow(why),
         }
@@ -194,7 +195,7 @@ struct Serial<'a> {
 }
 
 impl Serial<'_> {
-    /// The next packet's place.
+    /// A place for the next packet.
     #[inline(always)]
     fn next(&mut self) -> &mut Passing {
         if self.packets.len() == PACKETS {

@@ -5,47 +5,78 @@ use ganglion_flow::{FlowKey, HalfOpen, Packet, Wire};
 use super::clock::Moment;
 use super::secret::Secret;
 
-/// A packet on its way to its flow.
+/// A packet on its way to its flow. Small, because what one core parses another may count: bytes that change their core
+/// are what that costs. Frames of captures are never merged ones, so nothing is kept of that.
 #[derive(Clone, Copy)]
 pub(super) struct Passing {
-    packet: Packet,
     key: FlowKey,
     /// [`Secret::hash`] of the key.
     hash: u64,
     /// The packet's own time.
     now_us: u64,
-    /// Event time with the packet.
-    clock_us: u64,
+    /// How much later event time is with the packet; at most a minute, or it would be another time base.
+    late_us: u32,
+    seq: u32,
+    ack: u32,
+    payload_bytes: u32,
+    wire_bytes: u32,
+    window: u16,
+    header_bytes: u16,
+    icmp: u16,
+    flags: u8,
     sender_is_a: bool,
 }
 
 impl Passing {
-    pub(super) const ZERO: Self =
-        Self { packet: Packet::ZERO, key: FlowKey::ZERO, hash: 0, now_us: 0, clock_us: 0, sender_is_a: false };
+    pub(super) const ZERO: Self = Self {
+        key: FlowKey::ZERO,
+        hash: 0,
+        now_us: 0,
+        late_us: 0,
+        seq: 0,
+        ack: 0,
+        payload_bytes: 0,
+        wire_bytes: 0,
+        window: 0,
+        header_bytes: 0,
+        icmp: 0,
+        flags: 0,
+        sender_is_a: false,
+    };
 
-    /// Where the packet is read to: copies would be a good part of what it costs.
+    /// Becomes a packet of this key.
     #[inline(always)]
-    pub(super) fn packet_mut(&mut self) -> &mut Packet {
-        &mut self.packet
+    pub(super) fn set(&mut self, to: &Keyed, packet: &Packet, moment: &Moment) {
+        (self.key, self.hash, self.sender_is_a) = (to.key, to.hash, to.sender_is_a);
+        self.now_us = moment.now_us;
+        self.late_us = u32::try_from(moment.clock_us.saturating_sub(moment.now_us)).unwrap_or(u32::MAX);
+        (self.seq, self.ack, self.window, self.flags) = (packet.seq, packet.ack, packet.window, packet.flags);
+        (self.payload_bytes, self.wire_bytes) = (packet.payload_bytes, packet.wire_bytes);
+        (self.header_bytes, self.icmp) = (packet.header_bytes, packet.icmp);
     }
 
-    /// The packet is read, is of this time, and comes at this event time.
+    /// The packet, without what a flow does not count.
     #[inline(always)]
-    pub(super) fn read(&mut self, domain: u16, secret: &Secret, moment: &Moment) {
-        (self.key, self.sender_is_a) = self.packet.key(domain);
-        self.hash = secret.hash(&self.key);
-        (self.now_us, self.clock_us) = (moment.now_us, moment.clock_us);
-    }
-
-    /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
-    #[inline(always)]
-    pub(super) fn shard(&self, shards: usize) -> usize {
-        (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
-    }
-
-    #[inline(always)]
-    pub(super) fn packet(&self) -> &Packet {
-        &self.packet
+    pub(super) fn packet(&self) -> Packet {
+        let (a, b) = ((self.key.addr_a, self.key.port_a), (self.key.addr_b, self.key.port_b));
+        let ((src, src_port), (dst, dst_port)) = if self.sender_is_a { (a, b) } else { (b, a) };
+        Packet {
+            src,
+            dst,
+            src_port,
+            dst_port,
+            protocol: self.key.protocol,
+            flags: self.flags,
+            header_bytes: self.header_bytes,
+            window: self.window,
+            icmp: self.icmp,
+            seq: self.seq,
+            ack: self.ack,
+            payload_bytes: self.payload_bytes,
+            wire_bytes: self.wire_bytes,
+            segments: 1,
+            ..Packet::ZERO
+        }
     }
 
     #[inline(always)]
@@ -66,7 +97,7 @@ impl Passing {
     /// As a flow's first packet is remembered.
     pub(super) fn slot(&self) -> HalfOpen {
         let mut slot = HalfOpen::ZERO;
-        slot.note(&self.key, &self.packet, self.sender_is_a, false, self.now_us);
+        slot.note(&self.key, &self.packet(), self.sender_is_a, false, self.now_us);
         slot
     }
 
@@ -75,9 +106,31 @@ impl Passing {
         self.hash
     }
 
+    /// Event time with the packet.
     #[inline(always)]
     pub(super) fn clock_us(&self) -> u64 {
-        self.clock_us
+        self.now_us + u64::from(self.late_us)
+    }
+}
+
+/// The key of a packet, by which its place is found.
+pub(super) struct Keyed {
+    key: FlowKey,
+    hash: u64,
+    sender_is_a: bool,
+}
+
+impl Keyed {
+    #[inline(always)]
+    pub(super) fn new(packet: &Packet, domain: u16, secret: &Secret) -> Self {
+        let (key, sender_is_a) = packet.key(domain);
+        Self { key, hash: secret.hash(&key), sender_is_a }
+    }
+
+    /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
+    #[inline(always)]
+    pub(super) fn shard(&self, shards: usize) -> usize {
+        (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
     }
 }
 
@@ -94,18 +147,14 @@ impl Packets {
         Self { places: vec![Passing::ZERO; packets], used: 0 }
     }
 
-    /// The place of the next one, which it has once it is [`Self::taken`].
+    /// A place for the next one.
     #[inline(always)]
     pub(super) fn next(&mut self) -> &mut Passing {
         if self.used == self.places.len() {
             self.grow();
         }
-        &mut self.places[self.used]
-    }
-
-    #[inline(always)]
-    pub(super) fn taken(&mut self) {
         self.used += 1;
+        &mut self.places[self.used - 1]
     }
 
     #[cold]

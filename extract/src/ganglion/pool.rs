@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::columns::Columns;
 use super::extraction::{Extraction, PIECE_FRAMES};
-use super::passing::{Packets, Passing};
+use super::passing::{Keyed, Packets, Passing};
 use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
@@ -206,8 +206,6 @@ struct Piece {
 
 /// Where an [`Extraction`] puts its packets.
 pub(super) struct Pool<'a> {
-    /// One, of which only its key tells the shard.
-    next: Passing,
     packets: Vec<Packets>,
     hand: &'a mut dyn Hand,
 }
@@ -216,22 +214,14 @@ impl<'a> Pool<'a> {
     fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
         let mut packets = Vec::new();
         hand.room(&mut packets, shards);
-        Self { next: Passing::ZERO, packets, hand }
+        Self { packets, hand }
     }
 
-    /// The next packet's place.
+    /// A place for the next packet.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> &mut Passing {
-        &mut self.next
-    }
-
-    /// The packet is read.
-    #[inline(always)]
-    pub(super) fn taken(&mut self) {
-        let shard = self.next.shard(self.packets.len());
-        let packets = &mut self.packets[shard];
-        *packets.next() = self.next;
-        packets.taken();
+    pub(super) fn next(&mut self, keyed: &Keyed) -> &mut Passing {
+        let shard = keyed.shard(self.packets.len());
+        self.packets[shard].next()
     }
 
     pub(super) fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {

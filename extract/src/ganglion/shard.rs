@@ -182,7 +182,7 @@ impl Shard {
     #[inline]
     fn meet(&mut self, number: u32, passing: &Passing) {
         let Full { state, .. } = self.full.at_mut(number & !FULL);
-        let (packet, sender_is_a, now_us) = (passing.packet(), passing.sender_is_a(), passing.now_us());
+        let (packet, sender_is_a, now_us) = (&passing.packet(), passing.sender_is_a(), passing.now_us());
         let change = match lifecycle::arrival(state, packet, sender_is_a) {
             Arrival::Continues => {
                 let change = state.update(packet, sender_is_a, now_us);
