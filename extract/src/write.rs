@@ -66,7 +66,7 @@ enum How {
     Csv(Spelling),
     /// What stands before each cell.
     Jsonl(Arc<[String]>, Spelling),
-    /// On so many threads.
+    /// The last row group on so many threads.
     Parquet(Arc<parquet::Schema>, NonZeroUsize),
 }
 
@@ -110,7 +110,7 @@ impl Encoder {
         Ok(Self { fields: fields.into(), how })
     }
 
-    /// So many threads end a row group of Parquet, in the place of the one that appends.
+    /// So many threads make Parquet's last row group, in the place of the one that finishes the file.
     #[must_use]
     pub fn on_threads(mut self, number: NonZeroUsize) -> Self {
         if let How::Parquet(_, threads) = &mut self.how {

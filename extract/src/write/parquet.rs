@@ -60,6 +60,7 @@ pub(super) struct File<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: Vec<ColumnDescPtr>,
     seed: Seed,
+    /// For the last row group, when nothing else is left to be done.
     threads: NonZeroUsize,
     /// Of the row group under way.
     parts: Vec<Part>,
@@ -113,14 +114,15 @@ impl<W: Write + Send> File<W> {
             self.parts.push(part);
         }
         if self.rows() >= ROW_GROUP_ROWS || self.parts.len() == ROW_GROUP_BATCHES {
-            self.end_row_group()
+            // Other threads have enough to do.
+            self.end_row_group(NonZeroUsize::MIN)
         } else {
             Ok(())
         }
     }
 
     pub(super) fn finish(mut self) -> Result<W, WriteError> {
-        self.end_row_group()?;
+        self.end_row_group(self.threads)?;
         Ok(self.writer.into_inner()?)
     }
 
@@ -128,15 +130,15 @@ impl<W: Write + Send> File<W> {
         self.parts.iter().map(|part| part.rows).sum()
     }
 
-    fn end_row_group(&mut self) -> Result<(), WriteError> {
+    fn end_row_group(&mut self, threads: NonZeroUsize) -> Result<(), WriteError> {
         if self.parts.is_empty() {
             return Ok(());
         }
         let chunk = |at: usize| Some(chunk::chunk(at, self.columns.get(at)?, &self.parts, self.seed));
         let mut writer = self.writer.next_row_group()?;
-        let together = COLUMNS_A_THREAD * self.threads.get();
+        let together = COLUMNS_A_THREAD * threads.get();
         for from in (0..self.columns.len()).step_by(together) {
-            for chunk in in_order(self.threads, from..from + together, &chunk) {
+            for chunk in in_order(threads, from..from + together, &chunk) {
                 let (pages, closed) = chunk?;
                 writer.append_column(&pages, closed)?;
             }
