@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import compared as report_fixture
 import modelled
 import numpy as np
 import pytest
 
-from ganglion_trainer import bundle, config, dataset, evaluate, explain, single, splits
+from ganglion_trainer import bundle, config, dataset, evaluate, explain, report, single, splits
 from ganglion_trainer.cli import main
 from ganglion_trainer.compare import bootstrap, render, run, work
 from ganglion_trainer.config import Config
@@ -257,6 +258,14 @@ def test_a_single_model_is_judged_and_explained(model: tuple[Path, Path], tmp_pa
     assert (about.model, about.dataset_digest) == ("diffusion", dataset.read(data).digest)
     assert [[own, weight] for own, weight in about.features] == told["features"]
     assert json.loads((folder / "training.json").read_text())["curve"]["held_auc"]
+    own = tmp_path / "compared"
+    report_fixture.write(own)
+    with pytest.raises(TrainerError, match="of other data sets"):
+        report.build(report.Request([own], tmp_path / "x.html", trained=[folder]))
+    value = json.loads((own / run.RESULT).read_text()) | {"dataset_digest": dataset.read(data).digest}
+    (own / run.RESULT).write_text(json.dumps(value))
+    written = report.build(report.Request([own], tmp_path / "x.html", trained=[folder]))
+    assert "trained-diffusion" in {path.stem for path in written}
     assert set(told["classes"]) == {"Benign", "DoS", "PortScan", "Web"}
     assert [len(own["features"]) for own in told["classes"].values()] == [len(Trained(folder).features)] * 4
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ganglion_trainer import dataset
 from ganglion_trainer.errors import TrainerError
+from ganglion_trainer.evaluate import Trained
 from ganglion_trainer.progress import say
 from ganglion_trainer.report import evidence, explained, html, origin, overview, speed
 from ganglion_trainer.report.results import Comparison, Scores, read
@@ -24,6 +25,8 @@ class Request:
     # What `ganglion model bench --json` wrote, and what `explain` wrote.
     bench: list[Path] = field(default_factory=list)
     explained: list[Path] = field(default_factory=list)
+    # Models as `train --model` wrote them, for their curves.
+    trained: list[Path] = field(default_factory=list)
     figures: Path | None = None
     title: str = TITLE
 
@@ -39,6 +42,7 @@ def build(request: Request) -> list[Path]:
     data = {own.digest: own for own in map(dataset.read, request.data)}
     benches = [speed.read(path) for path in request.bench]
     explanations = [explained.read(path) for path in request.explained]
+    models = [Trained(path) for path in request.trained]
     parts, links = [], []
     for place, (name, own) in enumerate(zip(names, found, strict=True)):
         say(f"report: {name}")
@@ -51,7 +55,8 @@ def build(request: Request) -> list[Path]:
         digest = str(own.about["dataset_digest"])
         measured = [bench for bench in benches if bench.dataset_digest == digest]
         told = [of for of in explanations if of.dataset_digest == digest]
-        subject = Subject(name, own, data.get(digest), measured, told, save)
+        learned = [model for model in models if model.about["dataset_digest"] == digest]
+        subject = Subject(name, own, data.get(digest), measured, told, learned, save)
         made = _comparison(subject, anchor)
         parts.append(made[0])
         links += made[1] if len(found) == 1 else [(anchor, name), *made[1]]
@@ -61,8 +66,9 @@ def build(request: Request) -> list[Path]:
         links.append(("others", "Other bundles"))
         parts += [html.heading(2, "Other bundles in the brain", "others"), speed.section(others)]
     stray = [own.model for own in explanations if own.dataset_digest not in digests]
+    stray += [str(own.folder) for own in models if own.about["dataset_digest"] not in digests]
     if stray:
-        raise TrainerError(f"--explained: {', '.join(stray)}: of other data sets than the comparisons")
+        raise TrainerError(f"{', '.join(stray)}: of other data sets than the comparisons")
     lead = "Models held against each other on the same rows, the same folds and the same effort. "
     lead += "Every figure is of rows that the model had not seen."
     body = html.heading(1, request.title) + html.paragraph(lead, "lead") + html.links(links) + "".join(parts)

@@ -42,6 +42,15 @@ def training(subject: Subject) -> str:
         if png is not None:
             caption = "Thin lines: single folds; thick: their mean."
             parts.append(subject.picture(f"training-{model}", png, f"Training curves of {title(model)}", caption))
+    for own in subject.trained:
+        model = str(own.about["chosen"])
+        png = figures.training(model, [own.about["curve"]]) if own.about.get("curve") else None
+        if png is not None:
+            caption = (
+                "A single training (train --model); held out is the fold that its probabilities are calibrated on."
+            )
+            alt = f"Curves of a single training of {title(model)}"
+            parts.append(subject.picture(f"trained-{model}", png, alt, caption))
     return "".join(parts)
 
 

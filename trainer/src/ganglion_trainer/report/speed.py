@@ -109,7 +109,7 @@ def section(benches: list[Bench]) -> str:
     batches = sorted({way.batch for own in benches for way in own.speed})
     head = ["model", "bundle", "parameters", *(f"{spaced(batch)} at once" for batch in batches)]
     table = Table(
-        [*head, "single flow: p50", "p99", "longest"],
+        [*head, "one flow: p50", "p99", "longest"],
         "Flows a second by rows at once, the fastest way each; and the time of single flows",
         texts=frozenset({1}),
     )

@@ -9,6 +9,7 @@ from ganglion_trainer.report import html
 from ganglion_trainer.report.results import DIFFUSION, Comparison
 
 if TYPE_CHECKING:
+    from ganglion_trainer.evaluate import Trained
     from ganglion_trainer.report.explained import Explained
     from ganglion_trainer.report.speed import Bench
 
@@ -29,6 +30,7 @@ class Subject:
     # Of models that learned from this data set.
     benches: "list[Bench]"
     explained: "list[Explained]"
+    trained: "list[Trained]"
     save: Save
 
     def flows_per_s(self, model: str) -> float | None:
