@@ -92,9 +92,12 @@ fn by_flow(records: impl IntoIterator<Item = FlowRecord>) -> BTreeMap<[u8; FlowK
     flows
 }
 
-/// Those of flows, and those of addresses by address and role, in the order in which each made them.
-fn apart(records: Vec<Record>) -> (Vec<FlowRecord>, BTreeMap<([u8; 16], u8), Vec<SourceRecord>>) {
-    let (mut flows, mut sources) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+/// Records by address and role, in the order in which each made them.
+type BySource = BTreeMap<([u8; 16], u8), Vec<SourceRecord>>;
+
+/// Those of flows, and those of addresses.
+fn apart(records: Vec<Record>) -> (Vec<FlowRecord>, BySource) {
+    let (mut flows, mut sources) = (Vec::new(), BySource::new());
     for record in records {
         match record {
             Record::Flow(flow) => flows.push(flow),
