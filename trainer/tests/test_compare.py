@@ -85,6 +85,11 @@ def test_what_is_done_is_not_done_again(
     assert made == ["extra-trees"]
     for one, other in zip(result["results"], resumed["results"], strict=True):
         assert one["macro_f1"] == other["macro_f1"]
+    # How the laboratory's model is trained is no setting of a comparison.
+    made.clear()
+    elsewhere = run.replace(settings, train=settings.train | {"seed": 99})
+    run.compare(modelled.dataset(), elsewhere, _request(again))
+    assert made == []
     # Other settings make other results: nothing of before is taken over.
     other = run.quick(config.load())
     other.compare["evenness"] = 1.0

@@ -150,7 +150,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
 def test_rows_that_are_watched_shape_nothing(tmp_path: Path) -> None:
     x, y = modelled.table(120, seed=8)
     rows = modelled.rows()
-    watched = some(x, y, 1)
+    watched = some(x, y, rows.y, 1)
     seen = fit.fit(rows.x, rows.y, rows.classes, rows.benign, SMALL, 1, tmp_path / "kept", watched)
     for name, value in _trained().net.state_dict().items():
         assert torch.equal(value, seen.net.state_dict()[name]), name
@@ -189,11 +189,15 @@ def test_checkpoints_of_wrong_sizes_are_refused(tmp_path: Path) -> None:
 def test_what_is_watched_is_a_bounded_part_of_every_class() -> None:
     y = np.repeat([0, 2], [2000, 3]).astype(np.int64)
     x = np.arange(len(y), dtype=np.float32).reshape(-1, 1)
-    own = some(x, y, 1)
+    own = some(x, y, np.array([0, 1, 2]), 1)
     assert own is not None
     assert np.bincount(own.y).tolist() == [300, 0, 3]
     assert (y[own.x[:, 0].astype(np.int64)] == own.y).all()
-    assert some(x[:0], y[:0], 1) is None
+    assert some(x[:0], y[:0], y, 1) is None
+    # Nothing learned says what the third class is.
+    known = some(x, y, np.array([0, 1]), 1)
+    assert known is not None
+    assert set(known.y.tolist()) == {0}
 
 
 def test_the_area_is_a_mean_over_classes() -> None:

@@ -56,7 +56,7 @@ def test_the_graph_says_what_the_model_says(name: str) -> None:
 
 def test_a_network_is_watched_while_it_learns() -> None:
     x, y = modelled.table(80, seed=4)
-    plain, seen = (_fit("mlp", replace(modelled.rows(), watched=watched)) for watched in (None, some(x, y, 1)))
+    plain, seen = (_fit("mlp", replace(modelled.rows(), watched=watched)) for watched in (None, some(x, y, y, 1)))
     assert np.array_equal(plain.score(x)[0], seen.score(x)[0])
     noted = curve(seen)
     assert noted is not None

@@ -36,10 +36,11 @@ class Watched:
         return float(np.mean(found)) if found else 1.0
 
 
-def some(x: F32, y: I64, seed: int) -> Watched | None:
-    """Some of held-out rows; none where there are none."""
+def some(x: F32, y: I64, learned: I64, seed: int) -> Watched | None:
+    """Some held-out rows of classes that are among those `learned`: of others nothing can be right."""
     random = np.random.default_rng([seed, 31])
-    parts = [random.permutation(np.flatnonzero(y == label))[:_ROWS] for label in np.unique(y)]
+    labels = np.intersect1d(y, learned)
+    parts = [random.permutation(np.flatnonzero(y == label))[:_ROWS] for label in labels]
     if not parts:
         return None
     at = np.sort(np.concatenate(parts))

@@ -123,7 +123,8 @@ def _task(dataset: Dataset, config: Config, request: Request) -> work.Task:
         have = ", ".join(name(label) for label in classes) or "none"
         raise TrainerError(f"Benign and one attack at least are due to compare models; classes with rows: {have}")
     arrays = arrays.take(np.isin(arrays.y, classes))
-    settings: dict[str, Any] = {"data": dataset.digest, "config": config.as_json(), "compare": config.compare}
+    # What shapes a result, and no more: other settings of the laboratory must not undo a night's work.
+    settings: dict[str, Any] = {"data": dataset.digest, "inputs": columns.names, "compare": config.compare}
     settings |= {"diffusion": config.diffusion, "quick": request.quick}
     store = Store(request.out, settings)
     return work.Task(arrays, columns.of(arrays.x), tuple(columns.names), classes, config, store)

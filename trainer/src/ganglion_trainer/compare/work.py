@@ -41,9 +41,10 @@ class Task:
         x = np.ascontiguousarray(self.x[at])
         return Rows(x, y, len(classes), classes.index(BENIGN), self.features)
 
-    def watched(self, at: I64, seed: int) -> watched.Watched | None:
+    def watched(self, at: I64, learned: I64, seed: int) -> watched.Watched | None:
         """Some of the rows held out, to see how training goes."""
-        return watched.some(self.x[at], np.searchsorted(self.classes, self.arrays.y[at]).astype(np.int64), seed)
+        y = np.searchsorted(self.classes, self.arrays.y[at]).astype(np.int64)
+        return watched.some(self.x[at], y, learned, seed)
 
     def fold_of(self, split: splits.How, seed: int) -> splits.I8:
         """The folds of a split; another seed deals other folds."""
@@ -63,7 +64,7 @@ def fold(task: Task, model: str, split: splits.How, seed: int, number: int) -> t
     inner = seed * 1000 + number
     found = search(own, rows, task.config.compare, inner)
     searched = time.perf_counter() - started
-    fitted = own.fit(replace(rows, watched=task.watched(held, inner)), found.hyper, inner, 1.0)
+    fitted = own.fit(replace(rows, watched=task.watched(held, rows.y, inner)), found.hyper, inner, 1.0)
     seconds = time.perf_counter() - started - searched
     proba, anomaly = fitted.score(np.ascontiguousarray(task.x[held]))
     if own.family != "anomaly":
