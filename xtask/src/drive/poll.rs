@@ -1,7 +1,7 @@
 //! Requests at a steady rate: over kept connections (a dashboard) or each over a new one
 //! (checks, and floods).
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::http::Client;
 use super::pace::Pace;
@@ -17,12 +17,37 @@ pub(super) struct Args {
     connections: usize,
     #[arg(long, default_value = "/static/0.jpg")]
     path: String,
-    /// A new connection for each request.
+    /// A new connection for each request. Connections then are so many requests at a time, each of which waits for its
+    /// answer alone: behind a long link one at a time is no flood.
     #[arg(long)]
     fresh: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
+    if !args.fresh {
+        return kept(args);
+    }
+    let at_a_time = args.connections.clamp(1, 100);
+    let rate = (args.rate / at_a_time as u64).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_a_time).map(|_| scope.spawn(|| fresh(args, rate))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
+    })
+}
+
+/// A new connection for each request, one request at a time.
+fn fresh(args: &Args, rate: u64) -> Result<()> {
+    let mut client = Client::new(super::address(&args.server)?, 80, "poller/1.0");
+    let mut pace = Pace::new(rate.min(3000), args.seconds.min(60));
+    while pace.tick() {
+        client.get(&args.path)?;
+        client.close();
+    }
+    Ok(())
+}
+
+/// Requests over kept connections in turn.
+fn kept(args: &Args) -> Result<()> {
     let server = super::address(&args.server)?;
     let mut clients: Vec<Client> =
         (0..args.connections.max(1)).map(|_| Client::new(server, 80, "poller/1.0")).collect();
@@ -31,9 +56,6 @@ pub(super) fn run(args: &Args) -> Result<()> {
         clients.rotate_left(1);
         if let Some(client) = clients.first_mut() {
             client.get(&args.path)?;
-            if args.fresh {
-                client.close();
-            }
         }
     }
     Ok(())

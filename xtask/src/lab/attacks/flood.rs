@@ -81,6 +81,7 @@ pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
             (0..seconds * BURSTS_A_SECOND).map(|_| burst()).collect()
         }
         "steady" => {
+            let connections = stage.number("connections")?.to_string();
             let steady = attackers.iter().map(|host| -> Result<Command> {
                 let mut command = host.drive("poll")?;
                 command.arg(server.address(family).to_string()).args([
@@ -89,6 +90,7 @@ pub(super) fn http(stage: &Stage<'_>) -> Result<Plan> {
                     stage.settings.text("path")?,
                 ]);
                 command.args(["--rate", &rate.to_string(), "--seconds", &seconds.to_string()]);
+                command.args(["--connections", &connections]);
                 Ok(command)
             });
             vec![steady.collect::<Result<_>>()?]
