@@ -65,15 +65,19 @@ class Neural:
     def _columns(self, features: tuple[str, ...]) -> I64:
         if self.family != "sequence":
             return np.arange(len(features))
-        found = [
-            number
-            for channel in CHANNELS
-            for number, name in enumerate(features)
-            if name.startswith(channel) and name.removeprefix(channel).isdigit()
-        ]
-        if not found or len(found) % len(CHANNELS):
-            raise TrainerError(f"{self.name} reads first packets: the data set has no columns {CHANNELS[0]}1, …")
+        places = [_packets(features, channel) for channel in CHANNELS]
+        # What is constant is left out of a data set: the gap before the first packet is always 0.
+        common = sorted(set.intersection(*(set(of) for of in places)))
+        if not common:
+            raise TrainerError(f"{self.name} reads first packets: the data set has no columns {CHANNELS[0]}2, …")
+        found = [of[packet] for of in places for packet in common]
         return np.array(found, dtype=np.int64)
+
+
+def _packets(features: tuple[str, ...], channel: str) -> dict[int, int]:
+    """The columns of one channel, by the number of their packet."""
+    numbers = ((name.removeprefix(channel), at) for at, name in enumerate(features) if name.startswith(channel))
+    return {int(packet): at for packet, at in numbers if packet.isdigit()}
 
 
 class _Net:
