@@ -1,7 +1,8 @@
 //! Settings drawn from a seed, within ranges that differ between training and testing.
 //!
 //! In a scenario a draw is a range (`200..400`, both ends included), one value, or a list of either
-//! (`[80, 443]`, `[1..9, 20..30]`), each as likely as the next. A setting names one draw per split, or says openly that both use the same one.
+//! (`[80, 443]`, `[1..9, 20..30]`), each as likely as the next. A setting names one draw per split, or says openly that
+//! both use the same one.
 
 use std::collections::BTreeMap;
 use std::fmt;
