@@ -101,7 +101,7 @@ fn whole(names: &[String]) -> Result<(), Box<dyn Error>> {
         let start = busy()?;
         let encoder = Encoder::new(format.unwrap_or(Format::Csv), ganglion::fields(&options), Spelling::Shortest, &[])?;
         let mut writer = encoder.writer(Vec::new())?;
-        let encode = |batch: Batch| format.map(|_| encoder.encode(&batch));
+        let encode = |batch: &mut Batch| format.map(|_| encoder.encode(batch));
         let sink = |rows: Option<Result<Encoded, WriteError>>| match rows.map(|rows| writer.append(rows?)) {
             None | Some(Ok(())) => ControlFlow::Continue(()),
             Some(Err(_)) => ControlFlow::Break(()),

@@ -66,6 +66,12 @@ impl Texts {
         self.push_with(|bytes| bytes.push_str(text));
     }
 
+    /// Takes all away; their room stays.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -113,6 +119,16 @@ impl Cells {
             Kind::Float => Self::Float(Vec::new()),
             Kind::Time => Self::Time(Vec::new()),
             Kind::Text => Self::Text(Texts::default()),
+        }
+    }
+
+    /// Takes all away and makes them of this kind; their room stays where it is of use.
+    pub fn reset(&mut self, kind: Kind) {
+        match (self, kind) {
+            (Self::Int(cells), Kind::Int) | (Self::Time(cells), Kind::Time) => cells.clear(),
+            (Self::Float(cells), Kind::Float) => cells.clear(),
+            (Self::Text(cells), Kind::Text) => cells.clear(),
+            (other, kind) => *other = Self::of(kind),
         }
     }
 

@@ -82,19 +82,13 @@ fn extracted(options: &Options, jobs: usize, events: &[Event]) -> (Vec<Batch>, C
         batches.push(batch);
         ControlFlow::Continue(())
     };
-    let ((), counts) = extract(
-        options,
-        NonZeroUsize::new(jobs).unwrap(),
-        |batch| batch,
-        sink,
-        |extraction| {
-            for (time_ns, bytes) in events {
-                let original_bytes = bytes.len() as u32;
-                let (time_ns, link) = (*time_ns, LinkType::Ethernet);
-                let _ = extraction.frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 });
-            }
-        },
-    );
+    let ((), counts) = extract(options, NonZeroUsize::new(jobs).unwrap(), std::mem::take, sink, |extraction| {
+        for (time_ns, bytes) in events {
+            let original_bytes = bytes.len() as u32;
+            let (time_ns, link) = (*time_ns, LinkType::Ethernet);
+            let _ = extraction.frame(&Frame { time_ns, link, interface: 0, original_bytes, bytes, offset: 0 });
+        }
+    });
     (batches, counts)
 }
 

@@ -77,18 +77,12 @@ fn of_ganglion(name: &str) -> Rows {
         }
         ControlFlow::Continue(())
     };
-    let ((), _) = extract(
-        &options,
-        NonZeroUsize::MIN,
-        |batch| batch,
-        sink,
-        |extraction| {
-            let mut capture = open(name);
-            while let Ok(Some(frame)) = capture.next() {
-                let _ = extraction.frame(&frame);
-            }
-        },
-    );
+    let ((), _) = extract(&options, NonZeroUsize::MIN, std::mem::take, sink, |extraction| {
+        let mut capture = open(name);
+        while let Ok(Some(frame)) = capture.next() {
+            let _ = extraction.frame(&frame);
+        }
+    });
     rows
 }
 

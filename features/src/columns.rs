@@ -20,10 +20,14 @@ pub fn flow_features(context: bool) -> Vec<&'static Feature> {
     TABLE[..end].iter().filter(|feature| feature.applies != Applies::Source).collect()
 }
 
-/// Cells of `features`, a column each. `around` says what happened around each record; without it that is nothing.
-/// Whole numbers are exact; no cell is NaN or infinite.
-pub fn columns(features: &[&Feature], records: &[FlowRecord], around: Option<&[Surroundings]>) -> Vec<Vec<f64>> {
-    let mut columns: Vec<_> = features.iter().map(|_| Vec::with_capacity(records.len())).collect();
+/// Appends the cells of `features` to a column each. `around` says what happened around each record; without it that is
+/// nothing. Whole numbers are exact; no cell is NaN or infinite.
+pub fn append(
+    features: &[&Feature],
+    records: &[FlowRecord],
+    around: Option<&[Surroundings]>,
+    columns: &mut [&mut Vec<f64>],
+) {
     let mut views = Vec::with_capacity(BLOCK);
     for (at, block) in (0..).step_by(BLOCK).zip(records.chunks(BLOCK)) {
         views.clear();
@@ -43,7 +47,6 @@ pub fn columns(features: &[&Feature], records: &[FlowRecord], around: Option<&[S
             feature.compute.append(&views, column);
         }
     }
-    columns
 }
 
 #[cfg(test)]
@@ -73,7 +76,13 @@ mod tests {
             let features = flow_features(with_context);
             let mut context = Context::default();
             let around: Vec<_> = records.iter().map(|record| context.surroundings(record)).collect();
-            let columns = columns(&features, &records, with_context.then_some(&around));
+            let mut columns = vec![Vec::new(); features.len()];
+            append(
+                &features,
+                &records,
+                with_context.then_some(&around),
+                &mut columns.iter_mut().collect::<Vec<_>>(),
+            );
             let mut context = Context::default();
             for (at, record) in records.iter().enumerate() {
                 let row = context.observe(&Record::Flow(*record));

@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
         ControlFlow::Continue(())
     };
     let one = NonZeroUsize::MIN;
-    let (frames, counts) = extract(&options, one, |batch| batch, sink, |extraction| feed(extraction, rest));
+    let (frames, counts) = extract(&options, one, std::mem::take, sink, |extraction| feed(extraction, rest));
     equation(&counts, frames);
     assert_eq!(counts.rows, rows);
     if !options.snapshots {

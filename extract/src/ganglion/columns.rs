@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ganglion_features::columns::{columns, flow_features};
+use ganglion_features::columns::{append, flow_features};
 use ganglion_features::{Feature, Surroundings};
 use ganglion_flow::record::{FlowRecord, Record, SourceRecord};
 
@@ -24,6 +24,7 @@ pub fn references(options: &Options) -> Vec<Vec<&'static str>> {
 }
 
 /// Records that become a batch.
+#[derive(Default)]
 pub(super) struct Records {
     pub(super) records: Vec<FlowRecord>,
     /// Of each record, where asked for.
@@ -34,17 +35,24 @@ pub(super) struct Records {
 
 impl Records {
     /// All of them, in the order in which they were made.
-    pub(super) fn all(self) -> Vec<Record> {
+    pub(super) fn all(&self) -> Vec<Record> {
         let mut all = Vec::with_capacity(self.records.len() + self.sources.len());
-        let mut sources = self.sources.into_iter().peekable();
-        for (at, record) in self.records.into_iter().enumerate() {
+        let mut sources = self.sources.iter().peekable();
+        for (at, record) in self.records.iter().enumerate() {
             while let Some((_, source)) = sources.next_if(|(before, _)| *before <= at) {
-                all.push(Record::Source(source));
+                all.push(Record::Source(*source));
             }
-            all.push(Record::Flow(record));
+            all.push(Record::Flow(*record));
         }
-        all.extend(sources.map(|(_, source)| Record::Source(source)));
+        all.extend(sources.map(|(_, source)| Record::Source(*source)));
         all
+    }
+
+    /// Takes all away; their room stays.
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.around = None;
+        self.sources.clear();
     }
 }
 
@@ -58,10 +66,20 @@ impl Columns {
         Self { features: flow_features(options.context) }
     }
 
-    pub(super) fn batch(&self, records: &Records) -> Batch {
+    /// Makes `batch` that of these records. It may have been another before: memory that was touched once is the
+    /// cheapest.
+    pub(super) fn fill(&self, records: &Records, batch: &mut Batch) {
         let Records { records, around, .. } = records;
-        let identity = IDENTITY.iter().map(|column| column.cells(records));
-        let features = columns(&self.features, records, around.as_deref()).into_iter().map(Cells::Float);
-        Batch { columns: identity.chain(features).collect(), rows: records.len() }
+        batch.rows = records.len();
+        batch.columns.resize(IDENTITY.len() + self.features.len(), Cells::Float(Vec::new()));
+        let (identity, features) = batch.columns.split_at_mut(IDENTITY.len());
+        for (column, cells) in IDENTITY.iter().zip(identity) {
+            column.fill(records, cells);
+        }
+        let floats = features.iter_mut().filter_map(|cells| {
+            cells.reset(Kind::Float);
+            if let Cells::Float(cells) = cells { Some(cells) } else { None }
+        });
+        append(&self.features, records, around.as_deref(), &mut floats.collect::<Vec<_>>());
     }
 }

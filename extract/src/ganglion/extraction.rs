@@ -24,21 +24,26 @@ pub(super) const PIECE_FRAMES: u32 = 8_192;
 const PACKETS: usize = 64;
 
 /// Extracts flows on `jobs` cores. `feed` gives the frames to the [`Extraction`]; each batch is encoded by `encode`, on
-/// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`.
+/// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`. A
+/// batch is there until `encode` returns: the next one is made in the same place.
 ///
 /// Once `sink` breaks off, so does [`Extraction::frame`], and the rest is left out.
 pub fn extract<T: Send, R>(
     options: &Options,
     jobs: NonZeroUsize,
-    encode: impl Fn(Batch) -> T + Sync,
+    encode: impl Fn(&mut Batch) -> T + Sync,
     mut sink: impl FnMut(T) -> ControlFlow<()>,
     feed: impl FnOnce(&mut Extraction<'_>) -> R,
 ) -> (R, Counts) {
     if jobs.get() > 1 {
         return pool::extract(options, jobs, &encode, &mut sink, feed);
     }
-    let columns = Columns::new(options);
-    serial(options, Shard::new, &mut |records| sink(encode(columns.batch(&records))), feed)
+    let (columns, mut batch) = (Columns::new(options), Batch::default());
+    let mut write = |records: &Records| {
+        columns.fill(records, &mut batch);
+        sink(encode(&mut batch))
+    };
+    serial(options, Shard::new, &mut write, feed)
 }
 
 /// Extracts flows on one core and gives all records to `sink` that the kernel's programs would make: flows in the order
@@ -54,7 +59,7 @@ pub fn extract_records<R>(
 fn serial<R>(
     options: &Options,
     shard: fn(Options, Secret) -> Shard,
-    write: &mut dyn FnMut(Records) -> ControlFlow<()>,
+    write: &mut dyn FnMut(&Records) -> ControlFlow<()>,
     feed: impl FnOnce(&mut Extraction<'_>) -> R,
 ) -> (R, Counts) {
     let secret = Secret::new();
@@ -65,7 +70,7 @@ fn serial<R>(
         held: 0,
         write,
     };
-    let mut extraction = Extraction::new(options, secret, Place::Here(Box::new(serial)));
+    let mut extraction = Extraction::new(options, Place::Here(Box::new(serial)));
     let result = feed(&mut extraction);
     let counts = extraction.finish();
     (result, counts)
@@ -76,7 +81,6 @@ pub struct Extraction<'a> {
     reading: Reading,
     /// The last one that was read.
     packet: Packet,
-    secret: Secret,
     clock: Clock,
     counts: Counts,
     in_piece: u32,
@@ -91,14 +95,13 @@ enum Place<'a> {
 }
 
 impl<'a> Extraction<'a> {
-    fn new(options: &Options, secret: Secret, place: Place<'a>) -> Self {
+    fn new(options: &Options, place: Place<'a>) -> Self {
         let Options { inner, vlan_domain, domain, .. } = *options;
         let mut reading = Reading::new(inner);
         (reading.vlan_domain, reading.domain) = (vlan_domain, domain);
         Self {
             reading,
             packet: Packet::ZERO,
-            secret,
             clock: Clock::default(),
             counts: Counts::default(),
             in_piece: 0,
@@ -107,8 +110,8 @@ impl<'a> Extraction<'a> {
         }
     }
 
-    pub(super) fn of_pool(options: &Options, secret: Secret, pool: Pool<'a>) -> Self {
-        Self::new(options, secret, Place::Pool(pool))
+    pub(super) fn of_pool(options: &Options, pool: Pool<'a>) -> Self {
+        Self::new(options, Place::Pool(pool))
     }
 
     /// A frame of a capture, of any link type. Its time is cut to microseconds. Breaks off when the sink did.
@@ -122,7 +125,7 @@ impl<'a> Extraction<'a> {
         self.counts.cut += u64::from(frame.bytes.len() < frame.original_bytes as usize);
         match self.reading.read(frame, &mut self.packet) {
             Ok(domain) => {
-                let keyed = Keyed::new(&self.packet, domain, &self.secret);
+                let keyed = Keyed::new(&self.packet, domain);
                 let place = match &mut self.place {
                     Place::Here(serial) => serial.next(),
                     Place::Pool(pool) => pool.next(&keyed),
@@ -191,7 +194,7 @@ struct Serial<'a> {
     shard: Shard,
     rows: Rows,
     held: u64,
-    write: &'a mut dyn FnMut(Records) -> ControlFlow<()>,
+    write: &'a mut dyn FnMut(&Records) -> ControlFlow<()>,
 }
 
 impl Serial<'_> {
@@ -224,7 +227,9 @@ impl Serial<'_> {
 
     fn write(&mut self) -> ControlFlow<()> {
         while let Some(records) = self.rows.next() {
-            (self.write)(records)?;
+            let over = (self.write)(&records);
+            self.rows.reuse(records);
+            over?;
         }
         ControlFlow::Continue(())
     }

@@ -9,7 +9,7 @@ use ganglion_flow::record::FlowRecord;
 use ganglion_flow::state::endpoints;
 use ganglion_flow::{Addr, Reason, Stage};
 
-use crate::table::{Cells, Kind, Texts};
+use crate::table::{Cells, Kind};
 
 /// One column.
 pub(super) struct Identity {
@@ -37,16 +37,18 @@ impl Identity {
         }
     }
 
-    /// The column of these records.
-    pub(super) fn cells(&self, records: &[FlowRecord]) -> Cells {
-        match self.value {
-            Value::Text(write) => {
-                let mut texts = Texts::default();
+    /// Makes the cells those of these records.
+    pub(super) fn fill(&self, records: &[FlowRecord], cells: &mut Cells) {
+        cells.reset(self.kind());
+        match (&self.value, cells) {
+            (Value::Text(write), Cells::Text(texts)) => {
                 records.iter().for_each(|record| texts.push_with(|text| write(record, text)));
-                Cells::Text(texts)
             }
-            Value::Int(of) => Cells::Int(records.iter().map(of).collect()),
-            Value::Time(of) => Cells::Time(records.iter().map(|record| of(record).cast_signed()).collect()),
+            (Value::Int(of), Cells::Int(cells)) => cells.extend(records.iter().map(of)),
+            (Value::Time(of), Cells::Time(cells)) => {
+                cells.extend(records.iter().map(|record| of(record).cast_signed()))
+            }
+            _ => {}
         }
     }
 }

@@ -10,8 +10,6 @@ use super::secret::Secret;
 #[derive(Clone, Copy)]
 pub(super) struct Passing {
     key: FlowKey,
-    /// [`Secret::hash`] of the key.
-    hash: u64,
     /// The packet's own time.
     now_us: u64,
     /// How much later event time is with the packet; at most a minute, or it would be another time base.
@@ -30,7 +28,6 @@ pub(super) struct Passing {
 impl Passing {
     pub(super) const ZERO: Self = Self {
         key: FlowKey::ZERO,
-        hash: 0,
         now_us: 0,
         late_us: 0,
         seq: 0,
@@ -47,7 +44,7 @@ impl Passing {
     /// Becomes a packet of this key.
     #[inline(always)]
     pub(super) fn set(&mut self, to: &Keyed, packet: &Packet, moment: &Moment) {
-        (self.key, self.hash, self.sender_is_a) = (to.key, to.hash, to.sender_is_a);
+        (self.key, self.sender_is_a) = (to.key, to.sender_is_a);
         self.now_us = moment.now_us;
         self.late_us = u32::try_from(moment.clock_us.saturating_sub(moment.now_us)).unwrap_or(u32::MAX);
         (self.seq, self.ack, self.window, self.flags) = (packet.seq, packet.ack, packet.window, packet.flags);
@@ -101,11 +98,6 @@ impl Passing {
         slot
     }
 
-    #[inline(always)]
-    pub(super) fn hash(&self) -> u64 {
-        self.hash
-    }
-
     /// Event time with the packet.
     #[inline(always)]
     pub(super) fn clock_us(&self) -> u64 {
@@ -116,21 +108,20 @@ impl Passing {
 /// The key of a packet, by which its place is found.
 pub(super) struct Keyed {
     key: FlowKey,
-    hash: u64,
     sender_is_a: bool,
 }
 
 impl Keyed {
     #[inline(always)]
-    pub(super) fn new(packet: &Packet, domain: u16, secret: &Secret) -> Self {
+    pub(super) fn new(packet: &Packet, domain: u16) -> Self {
         let (key, sender_is_a) = packet.key(domain);
-        Self { key, hash: secret.hash(&key), sender_is_a }
+        Self { key, sender_is_a }
     }
 
-    /// Which of so many shards it belongs to: by the high bits, because a shard's own table goes by the low ones.
+    /// Which of so many shards it belongs to.
     #[inline(always)]
-    pub(super) fn shard(&self, shards: usize) -> usize {
-        (((self.hash >> 32) as usize & 0xff_ffff) * shards) >> 24
+    pub(super) fn shard(&self, shards: usize, secret: &Secret) -> usize {
+        if shards == 1 { 0 } else { ((u64::from(secret.share(&self.key)) * shards as u64) >> 32) as usize }
     }
 }
 

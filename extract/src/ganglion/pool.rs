@@ -20,8 +20,6 @@ use super::{Counts, Options};
 use crate::table::Batch;
 use state::{Done, State, Task};
 
-/// Shards of each core: enough that nobody waits for another's.
-const SHARDS_A_JOB: usize = 8;
 /// More than that are never made.
 const SHARDS_MAX: usize = 256;
 
@@ -29,7 +27,7 @@ const SHARDS_MAX: usize = 256;
 struct Shared<'a, T> {
     shards: Vec<Mutex<Shard>>,
     columns: Columns,
-    encode: &'a (dyn Fn(Batch) -> T + Sync),
+    encode: &'a (dyn Fn(&mut Batch) -> T + Sync),
     state: Mutex<State<T>>,
     changed: Condvar,
 }
@@ -38,12 +36,14 @@ struct Shared<'a, T> {
 pub(super) fn extract<T: Send, R>(
     options: &Options,
     jobs: NonZeroUsize,
-    encode: &(dyn Fn(Batch) -> T + Sync),
+    encode: &(dyn Fn(&mut Batch) -> T + Sync),
     sink: &mut dyn FnMut(T) -> ControlFlow<()>,
     feed: impl FnOnce(&mut Extraction<'_>) -> R,
 ) -> (R, Counts) {
     let secret = Secret::new();
-    let shards = (jobs.get() * SHARDS_A_JOB).min(SHARDS_MAX);
+    // One for each thread but the caller's, which has enough to do with reading: the fewer they are, the less is handed
+    // over, and the less often somebody is woken.
+    let shards = (jobs.get() - 1).clamp(1, SHARDS_MAX);
     let shared = Shared {
         shards: (0..shards).map(|_| Mutex::new(Shard::new(*options, secret))).collect(),
         columns: Columns::new(options),
@@ -57,8 +57,8 @@ pub(super) fn extract<T: Send, R>(
         for _ in 1..jobs.get() {
             scope.spawn(|| shared.work());
         }
-        let mut caller = Caller { shared: &shared, sink };
-        let mut extraction = Extraction::of_pool(options, secret, Pool::new(shards, &mut caller));
+        let mut caller = Caller { shared: &shared, sink, batch: Batch::default() };
+        let mut extraction = Extraction::of_pool(options, Pool::new(shards, secret, &mut caller));
         let result = feed(&mut extraction);
         let counts = extraction.finish();
         (result, counts)
@@ -74,10 +74,11 @@ impl<T> Shared<'_, T> {
     fn work(&self) {
         // A thread that panics ends all.
         let end = End(self);
+        let mut batch = Batch::default();
         let mut state = self.state();
         while !state.is_over() {
             state = match state.pick_late() {
-                Some(task) => self.run(task, state),
+                Some(task) => self.run(task, &mut batch, state),
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
@@ -85,8 +86,8 @@ impl<T> Shared<'_, T> {
         drop(end);
     }
 
-    /// Does a task, without holding the state.
-    fn run<'s>(&'s self, task: Task, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
+    /// Does a task, without holding the state. Batches are made in `batch`, whatever it was before.
+    fn run<'s>(&'s self, task: Task, batch: &mut Batch, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
         drop(state);
         let done = match task {
             Task::Apply { shard: at, piece, packets, clock_us, flush } => {
@@ -107,9 +108,8 @@ impl<T> Shared<'_, T> {
                 Done::Dealt { rows, records }
             }
             Task::Encode { number, records } => {
-                let batch = self.columns.batch(&records);
-                drop(records);
-                Done::Encoded { number, text: (self.encode)(batch) }
+                self.columns.fill(&records, batch);
+                Done::Encoded { number, records, text: (self.encode)(batch) }
             }
         };
         let mut state = self.state();
@@ -133,6 +133,7 @@ impl<T> Drop for End<'_, T> {
 struct Caller<'a, T> {
     shared: &'a Shared<'a, T>,
     sink: &'a mut dyn FnMut(T) -> ControlFlow<()>,
+    batch: Batch,
 }
 
 /// [`Caller`], whatever its batches become.
@@ -156,7 +157,7 @@ impl<T: Send> Hand for Caller<'_, T> {
 
     fn room(&mut self, rooms: &mut Vec<Packets>, number: usize) {
         self.shared.state().spare(rooms, number);
-        rooms.resize_with(number, || Packets::with_room(2 * PIECE_FRAMES as usize / number));
+        rooms.resize_with(number, || Packets::with_room(PIECE_FRAMES as usize / number / 4 * 5));
     }
 
     fn finish(&mut self) -> Counts {
@@ -189,7 +190,7 @@ impl<T: Send> Caller<'_, T> {
             } else if enough(&state) {
                 return ControlFlow::Continue(());
             } else if let Some(task) = state.pick_early() {
-                state = self.shared.run(task, state);
+                state = self.shared.run(task, &mut self.batch, state);
             } else {
                 state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
@@ -207,20 +208,21 @@ struct Piece {
 /// Where an [`Extraction`] puts its packets.
 pub(super) struct Pool<'a> {
     packets: Vec<Packets>,
+    secret: Secret,
     hand: &'a mut dyn Hand,
 }
 
 impl<'a> Pool<'a> {
-    fn new(shards: usize, hand: &'a mut dyn Hand) -> Self {
+    fn new(shards: usize, secret: Secret, hand: &'a mut dyn Hand) -> Self {
         let mut packets = Vec::new();
         hand.room(&mut packets, shards);
-        Self { packets, hand }
+        Self { packets, secret, hand }
     }
 
     /// A place for the next packet.
     #[inline(always)]
     pub(super) fn next(&mut self, keyed: &Keyed) -> &mut Passing {
-        let shard = keyed.shard(self.packets.len());
+        let shard = keyed.shard(self.packets.len(), &self.secret);
         self.packets[shard].next()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ganglion_features::{Context, Surroundings};
+use ganglion_features::Context;
 use ganglion_flow::record::{FlowRecord, SourceRecord};
 use ganglion_flow::{FlowKey, FlowState, HalfOpen, RecordHeader, Wire};
 
@@ -51,12 +51,10 @@ struct Waiting {
 pub(super) struct Rows {
     context: Option<Context>,
     waiting: VecDeque<Waiting>,
-    /// Records in `waiting` and in `records`.
+    /// Records in `waiting`.
     undealt: usize,
-    /// A batch that becomes whole.
-    records: Vec<FlowRecord>,
-    around: Vec<Surroundings>,
-    sources: Vec<(usize, SourceRecord)>,
+    /// Room for the next batches.
+    spare: Vec<Records>,
     ended: bool,
     rows: u64,
 }
@@ -67,9 +65,7 @@ impl Rows {
             context: options.context.then(Context::default),
             waiting: VecDeque::new(),
             undealt: 0,
-            records: Vec::new(),
-            around: Vec::new(),
-            sources: Vec::new(),
+            spare: Vec::new(),
             ended: false,
             rows: 0,
         }
@@ -106,7 +102,10 @@ impl Rows {
         if !self.is_ready() {
             return None;
         }
-        while self.records.len() + self.sources.len() < BATCH_ROWS
+        let mut batch = self.spare.pop().unwrap_or_default();
+        batch.records.reserve(BATCH_ROWS);
+        batch.around = self.context.is_some().then(Vec::new);
+        while batch.records.len() + batch.sources.len() < BATCH_ROWS
             && let Some(piece) = self.waiting.front_mut()
         {
             let Some(place) = piece.order.next() else {
@@ -115,19 +114,24 @@ impl Rows {
             };
             if place.kind == Kind::Source {
                 let source = piece.shards[place.shard as usize].sources[place.at as usize];
-                self.sources.push((self.records.len(), source));
+                batch.sources.push((batch.records.len(), source));
                 continue;
             }
-            put(&piece.shards, &place, &mut self.records);
-            if let (Some(context), Some(record)) = (&mut self.context, self.records.last()) {
-                self.around.push(context.surroundings(record));
+            put(&piece.shards, &place, &mut batch.records);
+            if let (Some(context), Some(around), Some(record)) =
+                (&mut self.context, &mut batch.around, batch.records.last())
+            {
+                around.push(context.surroundings(record));
             }
         }
-        self.undealt -= self.records.len() + self.sources.len();
-        let records = std::mem::replace(&mut self.records, Vec::with_capacity(BATCH_ROWS));
-        let around = std::mem::take(&mut self.around);
-        let sources = std::mem::take(&mut self.sources);
-        Some(Records { records, around: self.context.is_some().then_some(around), sources })
+        self.undealt -= batch.records.len() + batch.sources.len();
+        Some(batch)
+    }
+
+    /// Takes back what a batch lay in.
+    pub(super) fn reuse(&mut self, mut batch: Records) {
+        batch.clear();
+        self.spare.push(batch);
     }
 
     /// Rows so far.

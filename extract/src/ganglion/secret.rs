@@ -19,6 +19,16 @@ impl Secret {
         self.0[0]
     }
 
+    /// By which a key is given to a shard. Cheaper than [`Self::hash`], and nothing like it, so that a shard's table goes by
+    /// all bits of that.
+    #[inline]
+    pub(super) fn share(&self, key: &FlowKey) -> u32 {
+        let s = &self.0;
+        let (a, b) = (key.addr_a.hi ^ key.addr_a.lo.rotate_left(32), key.addr_b.hi ^ key.addr_b.lo.rotate_left(32));
+        let wide = product(a ^ u64::from(key.port_a), s[5], b ^ u64::from(key.port_b), s[7]);
+        (wide >> 64) as u32 ^ (wide >> 32) as u32
+    }
+
     /// NH (Black et al. 1999): keys chosen before the secret collide with a chance of 2⁻⁶⁴. Then folded to the bits that a
     /// table uses, by the same means.
     #[inline]

@@ -101,25 +101,26 @@ impl Shard {
     }
 
     fn group(&mut self, group: &[&Passing]) {
-        let mut places = [NOWHERE; GROUP];
+        let mut places = [(0, NOWHERE); GROUP];
         // What a flow remembers lies anywhere in memory. Looked at first, many wait at the same time: for the keys,
         // then for what the packets will change.
         for (place, passing) in places.iter_mut().zip(group) {
-            *place = self.place(passing);
+            let hash = self.secret.hash(passing.key());
+            *place = (hash, self.place(hash, passing));
         }
-        let seen = places.iter().zip(group).map(|(place, passing)| self.look_ahead(*place, passing));
+        let seen = places.iter().zip(group).map(|((_, place), passing)| self.look_ahead(*place, passing));
         std::hint::black_box(seen.fold(0, |seen, one| seen ^ one));
         self.forgot = false;
-        for (place, passing) in places.iter().zip(group) {
-            self.packet(passing, *place);
+        for ((hash, place), passing) in places.iter().zip(group) {
+            self.packet(passing, *hash, *place);
         }
     }
 
     /// Where the packet's flow is, if it has a full entry by now.
     #[inline]
-    fn place(&self, passing: &Passing) -> u32 {
+    fn place(&self, hash: u64, passing: &Passing) -> u32 {
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find(passing.hash(), |number| key(lone, full, *number).is(passing.key())) {
+        match self.index.find(hash, |number| key(lone, full, *number).is(passing.key())) {
             Some(number) if *number & FULL != 0 => *number,
             _ => NOWHERE,
         }
@@ -140,7 +141,7 @@ impl Shard {
 
     /// Counts the packet in its flow, which was at `place` a little before.
     #[inline]
-    fn packet(&mut self, passing: &Passing, place: u32) {
+    fn packet(&mut self, passing: &Passing, hash: u64, place: u32) {
         self.expire(passing.clock_us());
         if place != NOWHERE {
             let flow = self.full.at(place & !FULL);
@@ -149,7 +150,7 @@ impl Shard {
             }
         }
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find_mut(passing.hash(), |number| key(lone, full, *number).is(passing.key())) {
+        match self.index.find_mut(hash, |number| key(lone, full, *number).is(passing.key())) {
             Some(number) if *number & FULL != 0 => {
                 let number = *number;
                 self.meet(number, passing);
@@ -164,12 +165,12 @@ impl Shard {
                 self.meet(number, passing);
                 self.arm(number, passing.clock_us());
             }
-            None => self.note(passing),
+            None => self.note(passing, hash),
         }
     }
 
     /// Remembers the first packet of a flow.
-    fn note(&mut self, passing: &Passing) {
+    fn note(&mut self, passing: &Passing, hash: u64) {
         if let Some(sources) = &mut self.sources {
             sources.opened(&passing.slot());
         }
@@ -177,7 +178,7 @@ impl Shard {
         let number = self.lone.put(Lone { slot: passing.slot(), due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
-        self.index.insert_unique(passing.hash(), number, |number| secret.hash(key(lone, full, *number)));
+        self.index.insert_unique(hash, number, |number| secret.hash(key(lone, full, *number)));
     }
 
     /// A packet of a flow with a full entry.

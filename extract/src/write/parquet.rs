@@ -8,14 +8,13 @@
 
 mod chunk;
 mod distinct;
+mod in_order;
 mod indices;
 mod page;
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -28,6 +27,7 @@ use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type, TypePtr};
 use super::WriteError;
 use crate::table::{Batch, Field, Kind};
 use distinct::Seed;
+use in_order::in_order;
 use page::{Packed, Packer};
 
 /// A row group ends with the batch that gives it so many rows. What is held of it until the end, for the footer, is so
@@ -36,15 +36,14 @@ const ROW_GROUP_ROWS: usize = 16 * 1024;
 /// A row group has no more batches, so that its dictionaries stay small.
 const ROW_GROUP_BATCHES: usize = 255;
 
-/// Columns of a row group that are made before they are written, for each thread.
-const COLUMNS_A_THREAD: usize = 16;
-
 /// What all row groups of a file have in common.
 #[derive(Debug)]
 pub(super) struct Schema {
     columns: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     seed: Seed,
+    /// To be used again, by whatever thread: there are as many as threads were at work at the same time.
+    packers: Mutex<Vec<Packer>>,
 }
 
 /// Rows of a batch, encoded: a page of each column, one after the other.
@@ -90,14 +89,26 @@ impl Schema {
             .set_writer_version(WriterVersion::PARQUET_2_0)
             .set_offset_index_disabled(true)
             .build();
-        Ok(Self { columns: SchemaDescriptor::new(Arc::new(root)), properties: Arc::new(properties), seed: Seed::new() })
+        Ok(Self {
+            columns: SchemaDescriptor::new(Arc::new(root)),
+            properties: Arc::new(properties),
+            seed: Seed::new(),
+            packers: Mutex::default(),
+        })
     }
 
     /// Encodes rows.
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
-        let mut packer = Packer::new(self.seed);
+        let packer = self.packers().pop();
+        let mut packer = packer.unwrap_or_else(|| Packer::new(self.seed));
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
-        Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
+        let bytes = packer.take();
+        self.packers().push(packer);
+        Ok(Part { rows: batch.rows, bytes, pages })
+    }
+
+    fn packers(&self) -> MutexGuard<'_, Vec<Packer>> {
+        self.packers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a file.
@@ -134,46 +145,18 @@ impl<W: Write + Send> File<W> {
         if self.parts.is_empty() {
             return Ok(());
         }
-        let chunk = |at: usize| Some(chunk::chunk(at, self.columns.get(at)?, &self.parts, self.seed));
+        let columns = &self.columns;
+        let make = |at: usize| Some(chunk::chunk(at, columns.get(at)?, &self.parts, self.seed));
         let mut writer = self.writer.next_row_group()?;
-        let together = COLUMNS_A_THREAD * threads.get();
-        for from in (0..self.columns.len()).step_by(together) {
-            for chunk in in_order(threads, from..from + together, &chunk) {
-                let (pages, closed) = chunk?;
-                writer.append_column(&pages, closed)?;
-            }
-        }
+        let mut append = |chunk: Result<_, WriteError>| {
+            let (pages, closed) = chunk?;
+            Ok::<_, WriteError>(writer.append_column(&pages, closed)?)
+        };
+        in_order(threads, columns.len(), &make, &mut append)?;
         writer.close()?;
         self.parts.clear();
         Ok(())
     }
-}
-
-/// What `make` makes of these numbers, in their order, by so many threads. Each takes the next that nobody has.
-fn in_order<T: Send>(
-    threads: NonZeroUsize,
-    numbers: Range<usize>,
-    make: &(impl Fn(usize) -> Option<T> + Sync),
-) -> Vec<T> {
-    let next = AtomicUsize::new(numbers.start);
-    let work = || {
-        let numbers =
-            std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|at| *at < numbers.end);
-        numbers.filter_map(|at| Some((at, make(at)?))).collect::<Vec<_>>()
-    };
-    let mut made = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
-        let mut made = work();
-        for other in others {
-            match other.join() {
-                Ok(more) => made.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        made
-    });
-    made.sort_unstable_by_key(|(at, _)| *at);
-    made.into_iter().map(|(_, made)| made).collect()
 }
 
 fn column(field: &Field) -> Result<TypePtr, ParquetError> {

@@ -173,10 +173,11 @@ impl Plan {
     }
 
     /// Rows as bytes: whatever thread has time does it.
-    fn encode(&self, batch: Batch) -> std::result::Result<(Encoded, Hits), WriteError> {
-        let mut batch = self.columns.select(batch);
-        let hits = self.labels.as_ref().map_or_else(Hits::default, |(labels, places)| labels.label(&mut batch, places));
-        Ok((self.encoder.encode(&batch)?, hits))
+    fn encode(&self, batch: &mut Batch) -> Rows {
+        let mut selected = self.columns.select(batch);
+        let batch = selected.as_mut().unwrap_or(batch);
+        let hits = self.labels.as_ref().map_or_else(Hits::default, |(labels, places)| labels.label(batch, places));
+        Ok((self.encoder.encode(batch)?, hits))
     }
 }
 
@@ -188,16 +189,17 @@ fn extract(
     reading: &mut Reading<'_>,
     sink: &mut dyn FnMut(Rows) -> ControlFlow<()>,
 ) -> Figures {
-    let encode = |batch| plan.encode(batch);
     match args.profile {
         Profile::Ganglion => {
             let feed = |extraction: &mut ganglion::Extraction<'_>| reading.all(&mut Engine::Ganglion(extraction));
+            let encode = |batch: &mut Batch| plan.encode(batch);
             let ((), counts) = ganglion::extract(&plan.options, plan.jobs, encode, sink, feed);
             Figures::Ganglion(Box::new(counts))
         }
         Profile::Cicflowmeter => {
             let feed =
                 |extraction: &mut cicflowmeter::Extraction<'_>| reading.all(&mut Engine::Cicflowmeter(extraction));
+            let encode = |mut batch| plan.encode(&mut batch);
             let ((), counts) = cicflowmeter::extract(plan.jobs, encode, sink, feed);
             Figures::Cicflowmeter(counts)
         }

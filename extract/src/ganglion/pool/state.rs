@@ -8,10 +8,10 @@ use crate::ganglion::columns::Records;
 use crate::ganglion::passing::Packets;
 use crate::ganglion::rows::{Made, Rows};
 
-/// Pieces under way, beside one for each job. More would only push each other out of the caches.
-const PIECES_MORE: usize = 2;
+/// Pieces under way for each job: a thread that makes a batch is away for as long as some of them take to be read.
+const PIECES_A_JOB: usize = 4;
 /// More than that are never under way.
-const PIECES_MAX: usize = 12;
+const PIECES_MAX: usize = 16;
 
 /// Work for one thread.
 pub(super) enum Task {
@@ -30,7 +30,7 @@ pub(super) enum Done<T> {
     Applied { shard: usize, piece: u64, packets: Packets, made: Made, held: u64 },
     Collected { rows: Box<Rows>, last: bool },
     Dealt { rows: Box<Rows>, records: Option<Records> },
-    Encoded { number: u64, text: T },
+    Encoded { number: u64, records: Records, text: T },
 }
 
 /// A piece under way.
@@ -63,6 +63,8 @@ pub(super) struct State<T> {
     spare: Vec<Packets>,
     /// `None` while a thread collects.
     rows: Option<Box<Rows>>,
+    /// What batches lay in, to be used again.
+    spare_records: Vec<Records>,
     /// Batches that wait for a thread.
     batches: VecDeque<(u64, Records)>,
     batches_max: u64,
@@ -86,9 +88,10 @@ impl<T> State<T> {
             shards: vec![Progress::default(); shards],
             spare: Vec::new(),
             rows: Some(Box::new(rows)),
+            spare_records: Vec::new(),
             batches: VecDeque::new(),
             batches_max: jobs as u64 + 1,
-            pieces_max: (jobs + PIECES_MORE).min(PIECES_MAX),
+            pieces_max: (jobs * PIECES_A_JOB).min(PIECES_MAX),
             dealt: 0,
             encoded: BTreeMap::new(),
             written: 0,
@@ -166,7 +169,8 @@ impl<T> State<T> {
         if !self.is_ready() || self.dealt - self.written >= self.batches_max {
             return None;
         }
-        let rows = self.rows.take()?;
+        let mut rows = self.rows.take()?;
+        self.spare_records.drain(..).for_each(|records| rows.reuse(records));
         Some(Task::Deal { rows })
     }
 
@@ -216,7 +220,10 @@ impl<T> State<T> {
                     self.dealt += 1;
                 }
             }
-            Done::Encoded { number, text } => drop(self.encoded.insert(number, text)),
+            Done::Encoded { number, records, text } => {
+                self.spare_records.push(records);
+                self.encoded.insert(number, text);
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::super::WriteError;
 use super::distinct::{Distinct, Seed};
 use crate::table::Cells;
@@ -52,12 +54,14 @@ impl Form {
 }
 
 /// Makes pages, with room that is used again for each.
+#[derive(Debug)]
 pub(super) struct Packer {
     plain: Vec<u8>,
     packed: Vec<u8>,
     distinct: Distinct,
     numbers: Vec<u16>,
-    pub(super) out: Vec<u8>,
+    /// The pages since the last [`Self::take`].
+    out: Vec<u8>,
 }
 
 impl Packer {
@@ -66,6 +70,14 @@ impl Packer {
         Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out: Vec::new() }
     }
 
+    /// The pages made since this was last asked for.
+    pub(super) fn take(&mut self) -> Bytes {
+        // The next ones will take about as much.
+        let next = Vec::with_capacity(self.out.len() / 8 * 9);
+        std::mem::replace(&mut self.out, next).into()
+    }
+
+    /// Makes a page, the next one.
     pub(super) fn page(&mut self, cells: &Cells) -> Result<Packed, WriteError> {
         self.plain.clear();
         let start = self.out.len();

@@ -59,12 +59,9 @@ impl Columns {
         Self { fields, spelling: Spelling::Java, selection: Some(selection), left_out }
     }
 
-    /// The chosen columns of the profile's.
-    pub(super) fn select(&self, batch: Batch) -> Batch {
-        match &self.selection {
-            Some(selection) => selection.of(&batch),
-            None => batch,
-        }
+    /// The chosen columns of the profile's, where it is not all of them.
+    pub(super) fn select(&self, batch: &Batch) -> Option<Batch> {
+        self.selection.as_ref().map(|selection| selection.of(batch))
     }
 
     /// Columns that are not there, apart from the label, which is for `--labels` to fill.
