@@ -127,19 +127,39 @@ fn reason(reason: Reason) -> &'static str {
 
 fn write_addr(text: &mut String, addr: Addr) {
     match IpAddr::from(addr) {
-        // Twice as fast as by way of a formatter, and there are four in a row.
+        // A fraction of a formatter's time, and there are four in a row.
         IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            write_number(text, a.into());
-            for octet in [b, c, d] {
-                text.push('.');
-                write_number(text, octet.into());
+            let [a, b, c, d] = v4.octets().map(|octet| OCTETS[usize::from(octet)]);
+            let mut dotted = [0; 16];
+            let mut at = 0;
+            for (digits, length) in [a, b, c, d] {
+                // What is beyond the length is written over, or cut off.
+                dotted[at..at + 4].copy_from_slice(&digits);
+                at += length;
             }
+            // Digits and points are text.
+            text.push_str(str::from_utf8(&dotted[..at - 1]).unwrap_or_default());
         }
         // Writing to a String cannot fail.
         IpAddr::V6(v6) => drop(write!(text, "{v6}")),
     }
 }
+
+/// The digits of each octet and a point, and how many bytes that are.
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([b'.'; 4], 2); 256];
+    let mut octet = 0;
+    while octet < octets.len() {
+        let digits = [b'0' + (octet / 100) as u8, b'0' + (octet / 10 % 10) as u8, b'0' + (octet % 10) as u8];
+        octets[octet] = match octet {
+            0..10 => ([digits[2], b'.', 0, 0], 2),
+            10..100 => ([digits[1], digits[2], b'.', 0], 3),
+            _ => ([digits[0], digits[1], digits[2], b'.'], 4),
+        };
+        octet += 1;
+    }
+    octets
+};
 
 fn write_number(text: &mut String, number: u16) {
     let mut digits = [b'0'; 5];
@@ -170,7 +190,9 @@ mod tests {
             write_number(&mut text, number);
             assert_eq!(text, number.to_string());
         }
-        for addr in ["0.0.0.0", "198.18.0.255", "2001:2::7", "::", "::ffff:1"] {
+        let octets = (0..=255).map(|octet| format!("{octet}.{}.1.{octet}", 255 - octet));
+        let addrs = ["0.0.0.0", "198.18.0.255", "255.255.255.255", "2001:2::7", "::", "::ffff:1"].map(str::to_owned);
+        for addr in addrs.into_iter().chain(octets) {
             let ip: IpAddr = addr.parse().unwrap();
             let mut text = String::new();
             write_addr(&mut text, ip.into());

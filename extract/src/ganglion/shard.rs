@@ -21,6 +21,8 @@ const FULL: u32 = 1 << 31;
 
 /// No flow has this number.
 const NOWHERE: u32 = u32::MAX;
+/// Flows that a shard has room for from the beginning.
+const ROOM: usize = 8 * 1024;
 /// Packets whose flows are looked up together.
 const GROUP: usize = 32;
 
@@ -67,8 +69,8 @@ impl Shard {
             options,
             secret,
             index: HashTable::new(),
-            lone: Slab::new(),
-            full: Slab::new(),
+            lone: Slab::with_room(ROOM),
+            full: Slab::with_room(ROOM),
             timers: Timers::new(),
             next_us: 0,
             forgot: false,

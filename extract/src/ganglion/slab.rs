@@ -7,8 +7,9 @@ pub(super) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    pub(super) fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+    /// With room for so many, which costs nothing until it is used: growing copies all there is.
+    pub(super) fn with_room(values: usize) -> Self {
+        Self { places: Vec::with_capacity(values), free: Vec::new() }
     }
 
     /// Puts the value somewhere.
