@@ -24,8 +24,8 @@ pub(super) const PIECE_FRAMES: u32 = 8_192;
 const PACKETS: usize = 64;
 
 /// Extracts flows on `jobs` cores. `feed` gives the frames to the [`Extraction`]; each batch is encoded by `encode`, on
-/// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`. A
-/// batch is there until `encode` returns: the next one is made in the same place.
+/// whatever core, and written by `sink`, on the caller's and in order. What is written does not depend on `jobs`.
+/// `encode` may take the batch out of its place, or leave it there: then its room may be used again.
 ///
 /// Once `sink` breaks off, so does [`Extraction::frame`], and the rest is left out.
 pub fn extract<T: Send, R>(
@@ -38,10 +38,14 @@ pub fn extract<T: Send, R>(
     if jobs.get() > 1 {
         return pool::extract(options, jobs, &encode, &mut sink, feed);
     }
-    let (columns, mut batch) = (Columns::new(options), Batch::default());
+    let columns = Columns::new(options);
     let mut write = |records: &Records| {
+        // On one core room that is given back is there for the rows that become bytes.
+        let mut batch = Batch::default();
         columns.fill(records, &mut batch);
-        sink(encode(&mut batch))
+        let rows = encode(&mut batch);
+        drop(batch);
+        sink(rows)
     };
     serial(options, Shard::new, &mut write, feed)
 }

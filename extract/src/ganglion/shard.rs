@@ -43,20 +43,38 @@ struct Full {
     state: FlowState,
 }
 
+/// A flow in the index. Half of its hash says which flow it is all but surely, without a look at the flow.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    half: u32,
+    number: u32,
+}
+
+impl Entry {
+    #[inline(always)]
+    fn new(hash: u64, number: u32) -> Self {
+        Self { half: half(hash), number }
+    }
+}
+
+/// The bits of a hash that do not choose a place in a table of fewer than 2³² flows.
+#[inline(always)]
+fn half(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 /// Some of the flows.
 pub(super) struct Shard {
     options: Options,
     secret: Secret,
-    /// Numbers of flows, by hash of their keys.
-    index: HashTable<u32>,
+    /// Flows by hash of their keys.
+    index: HashTable<Entry>,
     lone: Slab<Lone>,
     full: Slab<Full>,
     /// When to look at which flow again. A flow has one that counts.
     timers: Timers,
     /// Nothing is due before.
     next_us: u64,
-    /// A flow was forgotten since this was last set back: its place may be another's.
-    forgot: bool,
     made: Made,
     /// What addresses did, where asked for: in the only shard there is.
     sources: Option<Sources>,
@@ -73,7 +91,6 @@ impl Shard {
             full: Slab::with_room(ROOM),
             timers: Timers::new(),
             next_us: 0,
-            forgot: false,
             made: Made::default(),
             sources: None,
             counts: Counts::default(),
@@ -104,41 +121,38 @@ impl Shard {
 
     fn group(&mut self, group: &[&Passing]) {
         let mut places = [(0, NOWHERE); GROUP];
-        // What a flow remembers lies anywhere in memory. Looked at first, many wait at the same time: for the keys,
-        // then for what the packets will change.
+        // What a flow remembers lies anywhere in memory. Looked at first, many wait for it at the same time.
         for (place, passing) in places.iter_mut().zip(group) {
             let hash = self.secret.hash(passing.key());
-            *place = (hash, self.place(hash, passing));
+            *place = (hash, self.place(hash));
         }
         let seen = places.iter().zip(group).map(|((_, place), passing)| self.look_ahead(*place, passing));
         std::hint::black_box(seen.fold(0, |seen, one| seen ^ one));
-        self.forgot = false;
         for ((hash, place), passing) in places.iter().zip(group) {
             self.packet(passing, *hash, *place);
         }
     }
 
-    /// Where the packet's flow is, if it has a full entry by now.
+    /// Where the packet's flow is all but surely, if it has a full entry by now.
     #[inline]
-    fn place(&self, hash: u64, passing: &Passing) -> u32 {
-        let (lone, full) = (&self.lone, &self.full);
-        match self.index.find(hash, |number| key(lone, full, *number).is(passing.key())) {
-            Some(number) if *number & FULL != 0 => *number,
+    fn place(&self, hash: u64) -> u32 {
+        match self.index.find(hash, |entry| entry.half == half(hash)) {
+            Some(entry) if entry.number & FULL != 0 => entry.number,
             _ => NOWHERE,
         }
     }
 
-    /// Reads of each cache line that the packet will change.
+    /// Reads of the key's cache line and of each one that the packet will change.
     #[inline]
     fn look_ahead(&self, place: u32, passing: &Passing) -> u64 {
         if place == NOWHERE {
             return 0;
         }
-        let state = &self.full.at(place & !FULL).state;
+        let Full { key, state, .. } = self.full.at(place & !FULL);
         let (own, other) =
             if state.is_forward(passing.sender_is_a()) { (&state.fwd, &state.bwd) } else { (&state.bwd, &state.fwd) };
         let whole = state.active_start_us ^ u64::from(state.flags_seen);
-        whole ^ own.packets ^ own.last_us ^ own.bulk_last_us ^ other.bulk_last_us
+        whole ^ key.addr_a.lo ^ own.packets ^ own.last_us ^ own.bulk_last_us ^ other.bulk_last_us
     }
 
     /// Counts the packet in its flow, which was at `place` a little before.
@@ -147,17 +161,19 @@ impl Shard {
         self.expire(passing.clock_us());
         if place != NOWHERE {
             let flow = self.full.at(place & !FULL);
-            if !self.forgot || flow.due_us != 0 && flow.key.is(passing.key()) {
+            // It may be another flow's, or have become so since.
+            if flow.due_us != 0 && flow.key.is(passing.key()) {
                 return self.meet(place, passing);
             }
         }
         let (lone, full) = (&self.lone, &self.full);
-        match self.index.find_mut(hash, |number| key(lone, full, *number).is(passing.key())) {
-            Some(number) if *number & FULL != 0 => {
+        let same = |entry: &Entry| entry.half == half(hash) && key(lone, full, entry.number).is(passing.key());
+        match self.index.find_mut(hash, same) {
+            Some(Entry { number, .. }) if *number & FULL != 0 => {
                 let number = *number;
                 self.meet(number, passing);
             }
-            Some(number) => {
+            Some(Entry { number, .. }) => {
                 let mut state = FlowState::ZERO;
                 lone.at(*number).slot.open(&mut state);
                 self.lone.at_mut(*number).due_us = 0;
@@ -180,7 +196,8 @@ impl Shard {
         let number = self.lone.put(Lone { slot: passing.slot(), due_us });
         self.timer(due_us, number);
         let (secret, lone, full) = (&self.secret, &self.lone, &self.full);
-        self.index.insert_unique(hash, number, |number| secret.hash(key(lone, full, *number)));
+        let entry = Entry::new(hash, number);
+        self.index.insert_unique(hash, entry, |entry| secret.hash(key(lone, full, entry.number)));
     }
 
     /// A packet of a flow with a full entry.
@@ -285,4 +302,64 @@ fn record(key: &FlowKey, state: &FlowState, stage: Stage, reason: Reason, time_u
 
 fn header(stage: Stage, reason: Reason, time_us: u64) -> RecordHeader {
     RecordHeader::new(RecordKind::Flow, stage, reason, Hook::Offline, time_us)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use ganglion_flow::{Addr, Packet};
+    use proptest::prelude::*;
+
+    use super::super::clock::Moment;
+    use super::super::passing::Keyed;
+    use super::*;
+
+    /// A UDP packet between a client and the server.
+    fn passing(client: u32, forward: bool, now_us: u64) -> Passing {
+        let ends = ((Addr::v4(0xc612_0100 + client), 4000), (Addr::v4(0xc612_0001), 53));
+        let ((src, src_port), (dst, dst_port)) = if forward { ends } else { (ends.1, ends.0) };
+        let (protocol, payload_bytes, wire_bytes) = (17, client, 42 + client);
+        let packet =
+            Packet { src, dst, src_port, dst_port, protocol, payload_bytes, wire_bytes, segments: 1, ..Packet::ZERO };
+        let mut passing = Passing::ZERO;
+        passing.set(&Keyed::new(&packet, 0), &packet, &Moment { now_us, clock_us: now_us, over_us: None });
+        passing
+    }
+
+    /// What a shard makes of the packets, a row for each flow that ended.
+    fn rows(secret: Secret, packets: &[Passing]) -> Vec<String> {
+        let mut shard = Shard::new(Options::default(), secret);
+        shard.packets(packets);
+        shard.piece(packets.last().map_or(0, Passing::clock_us), true);
+        let made = shard.take_made();
+        let lone = made.lone.iter().map(|(header, slot)| format!("{header:?} {slot:?}"));
+        let full = made.full.iter().map(|record| format!("{:?} {:?} {:?}", record.header, record.key, record.state));
+        let mut rows: Vec<_> = lone.chain(full).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    proptest! {
+        /// Flows whose hashes are the same are told apart by their keys: also those that end, and whose places become
+        /// others', between two packets that are looked up together.
+        #[test]
+        fn flows_of_one_hash_are_still_flows_of_their_own(
+            steps in proptest::collection::vec((0..6u32, any::<bool>(), 0..20_000_000u64), 1..200),
+        ) {
+            const CLIENTS: Range<u32> = 0..6;
+            let secret = Secret::worst();
+            let hashes = CLIENTS.map(|client| secret.hash(passing(client, true, 0).key()));
+            prop_assert!(hashes.clone().all(|hash| Some(hash) == hashes.clone().next()));
+            let mut now_us = 1_700_000_000_000_000;
+            let packets: Vec<_> = steps
+                .into_iter()
+                .map(|(client, forward, gap_us)| {
+                    now_us += gap_us;
+                    passing(client, forward, now_us)
+                })
+                .collect();
+            prop_assert_eq!(rows(secret, &packets), rows(Secret::new(), &packets));
+        }
+    }
 }

@@ -14,7 +14,7 @@ mod page;
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -42,8 +42,6 @@ pub(super) struct Schema {
     columns: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     seed: Seed,
-    /// To be used again, by whatever thread: there are as many as threads were at work at the same time.
-    packers: Mutex<Vec<Packer>>,
 }
 
 /// Rows of a batch, encoded: a page of each column, one after the other.
@@ -89,26 +87,14 @@ impl Schema {
             .set_writer_version(WriterVersion::PARQUET_2_0)
             .set_offset_index_disabled(true)
             .build();
-        Ok(Self {
-            columns: SchemaDescriptor::new(Arc::new(root)),
-            properties: Arc::new(properties),
-            seed: Seed::new(),
-            packers: Mutex::default(),
-        })
+        Ok(Self { columns: SchemaDescriptor::new(Arc::new(root)), properties: Arc::new(properties), seed: Seed::new() })
     }
 
     /// Encodes rows.
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
-        let packer = self.packers().pop();
-        let mut packer = packer.unwrap_or_else(|| Packer::new(self.seed));
+        let mut packer = Packer::new(self.seed);
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
-        let bytes = packer.take();
-        self.packers().push(packer);
-        Ok(Part { rows: batch.rows, bytes, pages })
-    }
-
-    fn packers(&self) -> MutexGuard<'_, Vec<Packer>> {
-        self.packers.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
     }
 
     /// Opens a file.

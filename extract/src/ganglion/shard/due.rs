@@ -94,9 +94,8 @@ impl Shard {
     }
 
     fn forget(&mut self, number: u32) {
-        self.forgot = true;
         let hash = self.secret.hash(key(&self.lone, &self.full, number));
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == number) {
+        if let Ok(entry) = self.index.find_entry(hash, |entry| entry.number == number) {
             entry.remove();
         }
         if number & FULL != 0 {
@@ -138,7 +137,7 @@ impl Shard {
 
     /// Ends everything there is.
     fn flush(&mut self, clock_us: u64) {
-        let mut numbers: Vec<u32> = self.index.iter().copied().collect();
+        let mut numbers: Vec<u32> = self.index.iter().map(|entry| entry.number).collect();
         // In the order in which they lie in memory, which is about that of time.
         numbers.sort_unstable();
         for number in numbers {

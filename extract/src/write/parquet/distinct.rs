@@ -16,7 +16,6 @@ impl Seed {
 }
 
 /// Up to so many values, each with its number.
-#[derive(Debug)]
 pub(super) struct Distinct {
     seed: Seed,
     shift: u32,

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::super::WriteError;
 use super::distinct::{Distinct, Seed};
 use crate::table::Cells;
@@ -54,27 +52,19 @@ impl Form {
 }
 
 /// Makes pages, with room that is used again for each.
-#[derive(Debug)]
 pub(super) struct Packer {
     plain: Vec<u8>,
     packed: Vec<u8>,
     distinct: Distinct,
     numbers: Vec<u16>,
-    /// The pages since the last [`Self::take`].
-    out: Vec<u8>,
+    /// The pages so far.
+    pub(super) out: Vec<u8>,
 }
 
 impl Packer {
     pub(super) fn new(seed: Seed) -> Self {
         let distinct = Distinct::new(seed, MOST_VALUES);
         Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out: Vec::new() }
-    }
-
-    /// The pages made since this was last asked for.
-    pub(super) fn take(&mut self) -> Bytes {
-        // The next ones will take about as much.
-        let next = Vec::with_capacity(self.out.len() / 8 * 9);
-        std::mem::replace(&mut self.out, next).into()
     }
 
     /// Makes a page, the next one.
