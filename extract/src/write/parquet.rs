@@ -94,6 +94,8 @@ impl Schema {
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
         let mut packer = Packer::new(self.seed);
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
+        // It is held until the row group ends.
+        packer.out.shrink_to_fit();
         Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
     }
 
