@@ -20,7 +20,7 @@ use super::{Counts, Options};
 use crate::table::Batch;
 use state::{Done, State, Task};
 
-/// More than that are never made.
+/// More shards are never made.
 const SHARDS_MAX: usize = 256;
 
 /// What the threads share.
