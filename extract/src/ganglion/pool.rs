@@ -94,7 +94,7 @@ impl<T> Shared<'_, T> {
                 let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
                 shard.packets(packets.as_slice());
                 let held = shard.piece(clock_us, flush);
-                Done::Applied { shard: at, piece, packets, made: shard.take_made(), held }
+                Done::Applied { shard: at, piece, packets, made: shard.take_made(None), held }
             }
             Task::Collect { mut rows, shards, last } => {
                 rows.add(shards);

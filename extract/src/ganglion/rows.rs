@@ -55,6 +55,8 @@ pub(super) struct Rows {
     undealt: usize,
     /// Room for the next batches.
     spare: Vec<Records>,
+    /// What the records of a piece lay in.
+    emptied: Option<Made>,
     ended: bool,
     rows: u64,
 }
@@ -66,6 +68,7 @@ impl Rows {
             waiting: VecDeque::new(),
             undealt: 0,
             spare: Vec::new(),
+            emptied: None,
             ended: false,
             rows: 0,
         }
@@ -109,7 +112,7 @@ impl Rows {
             && let Some(piece) = self.waiting.front_mut()
         {
             let Some(place) = piece.order.next() else {
-                self.waiting.pop_front();
+                self.emptied = self.waiting.pop_front().and_then(|mut piece| piece.shards.pop());
                 continue;
             };
             if place.kind == Kind::Source {
@@ -134,6 +137,13 @@ impl Rows {
         self.spare.push(batch);
     }
 
+    /// Room for a piece that one shard makes, if there is some that was used before.
+    pub(super) fn room(&mut self) -> Option<Made> {
+        let mut room = self.emptied.take()?;
+        room.clear();
+        Some(room)
+    }
+
     /// Rows so far.
     pub(super) fn count(&self) -> u64 {
         self.rows
@@ -141,11 +151,19 @@ impl Rows {
 }
 
 impl Made {
-    /// What was made, and in its place room for as much.
-    pub(super) fn take(&mut self) -> Self {
-        let (lone, full) = (Vec::with_capacity(self.lone.len()), Vec::with_capacity(self.full.len()));
-        let next = Self { lone, full, sources: Vec::new() };
+    /// What was made, and in its place `room`, or room for as much.
+    pub(super) fn take(&mut self, room: Option<Self>) -> Self {
+        let next = room.unwrap_or_else(|| {
+            let (lone, full) = (Vec::with_capacity(self.lone.len()), Vec::with_capacity(self.full.len()));
+            Self { lone, full, sources: Vec::new() }
+        });
         std::mem::replace(self, next)
+    }
+
+    fn clear(&mut self) {
+        self.lone.clear();
+        self.full.clear();
+        self.sources.clear();
     }
 
     fn places(&self, shard: u32) -> impl Iterator<Item = Place> {

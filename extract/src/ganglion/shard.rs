@@ -277,12 +277,12 @@ impl Shard {
         self.made.full.push(record);
     }
 
-    /// Records made since the last call.
-    pub(super) fn take_made(&mut self) -> Made {
+    /// Records made since the last call. The next ones go to `room`, where there is some.
+    pub(super) fn take_made(&mut self, room: Option<Made>) -> Made {
         if let Some(sources) = &mut self.sources {
             self.made.sources = sources.take_made();
         }
-        self.made.take()
+        self.made.take(room)
     }
 
     /// What it did with packets and flows.
@@ -332,7 +332,7 @@ mod tests {
         let mut shard = Shard::new(Options::default(), secret);
         shard.packets(packets);
         shard.piece(packets.last().map_or(0, Passing::clock_us), true);
-        let made = shard.take_made();
+        let made = shard.take_made(None);
         let lone = made.lone.iter().map(|(header, slot)| format!("{header:?} {slot:?}"));
         let full = made.full.iter().map(|record| format!("{:?} {:?} {:?}", record.header, record.key, record.state));
         let mut rows: Vec<_> = lone.chain(full).collect();

@@ -15,6 +15,8 @@ mod page;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -42,6 +44,8 @@ pub(super) struct Schema {
     columns: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     seed: Seed,
+    /// Bytes of the longest part so far: growing copies what is there.
+    longest: AtomicUsize,
 }
 
 /// Rows of a batch, encoded: a page of each column, one after the other.
@@ -87,13 +91,15 @@ impl Schema {
             .set_writer_version(WriterVersion::PARQUET_2_0)
             .set_offset_index_disabled(true)
             .build();
-        Ok(Self { columns: SchemaDescriptor::new(Arc::new(root)), properties: Arc::new(properties), seed: Seed::new() })
+        let (columns, properties) = (SchemaDescriptor::new(Arc::new(root)), Arc::new(properties));
+        Ok(Self { columns, properties, seed: Seed::new(), longest: AtomicUsize::new(0) })
     }
 
     /// Encodes rows.
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
-        let mut packer = Packer::new(self.seed);
+        let mut packer = Packer::new(self.seed, self.longest.load(Relaxed));
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
+        self.longest.fetch_max(packer.out.len(), Relaxed);
         // It is held until the row group ends.
         packer.out.shrink_to_fit();
         Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })

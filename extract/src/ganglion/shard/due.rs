@@ -140,6 +140,7 @@ impl Shard {
         let mut numbers: Vec<u32> = self.index.iter().map(|entry| entry.number).collect();
         // In the order in which they lie in memory, which is about that of time.
         numbers.sort_unstable();
+        self.made.full.reserve(numbers.iter().filter(|number| **number & FULL != 0).count());
         for number in numbers {
             if number & FULL == 0 {
                 self.end_lone(number, Reason::Shutdown, clock_us);

@@ -8,9 +8,10 @@ use crate::table::Cells;
 
 /// Bytes of a page by which it is told whether compressing is worth its time.
 const SAMPLE_BYTES: usize = 4096;
-/// Numbers of a page that are worth a dictionary: no more than so many, and each is there so many times on average.
-const MOST_VALUES: usize = 1024;
-const ROWS_A_VALUE: usize = 4;
+/// Numbers of a page that are worth a dictionary: no more than so many, and no more than so many for eight rows.
+/// Numbering takes a fifth of the time of compressing.
+const MOST_VALUES: usize = 1280;
+const VALUES_IN_EIGHT_ROWS: usize = 5;
 /// A dictionary is given up early where so many first rows have more than three quarters as many values.
 const SAMPLE_ROWS: usize = 512;
 /// Values of which a byte tells which one it is.
@@ -62,9 +63,10 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    pub(super) fn new(seed: Seed) -> Self {
-        let distinct = Distinct::new(seed, MOST_VALUES);
-        Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out: Vec::new() }
+    /// With room for so many bytes of pages, or more.
+    pub(super) fn new(seed: Seed, bytes: usize) -> Self {
+        let (distinct, out) = (Distinct::new(seed, MOST_VALUES), Vec::with_capacity(bytes));
+        Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out }
     }
 
     /// Makes a page, the next one.
@@ -107,7 +109,7 @@ impl Packer {
     }
 
     fn number<T: Copy>(&mut self, cells: &[T], bits: impl Fn(T) -> u64) -> bool {
-        let most = MOST_VALUES.min(cells.len() / ROWS_A_VALUE);
+        let most = MOST_VALUES.min(cells.len() / 8 * VALUES_IN_EIGHT_ROWS);
         self.distinct.clear();
         self.numbers.clear();
         self.numbers.resize(cells.len(), 0);

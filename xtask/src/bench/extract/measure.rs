@@ -1,7 +1,7 @@
 //! One run of a program: how long, how much processor, how much memory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -23,6 +23,17 @@ pub(super) struct Usage {
 
 /// Seconds after which a run is ended: something is wrong then.
 const LONGEST_S: &str = "600";
+
+/// Reads the file whole, so that it lies in the page cache: a machine may have dropped it since, and whoever comes first
+/// would wait for the disk.
+pub(super) fn cache(path: &Path) -> Result<()> {
+    let read = File::open(path).and_then(|mut file| {
+        let mut block = vec![0; 1 << 20];
+        while file.read(&mut block)? > 0 {}
+        Ok(())
+    });
+    read.with_context(|| format!("reading {}", path.display()))
+}
 
 /// Runs `command` on so many CPUs, the first that this process may use; its output goes to `said`.
 pub(super) fn run(cpus: usize, command: &Command, said: &Path) -> Result<Usage> {

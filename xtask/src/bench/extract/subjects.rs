@@ -66,6 +66,7 @@ impl Subject {
     /// Runs it once.
     pub(super) fn run(&mut self, folder: &Path, counts: bool) -> Result<()> {
         let said = folder.join("said.txt");
+        measure::cache(&self.capture.path)?;
         let usage = measure::run(self.cpus, &self.command, &said)?;
         if counts {
             self.runs.push(usage);

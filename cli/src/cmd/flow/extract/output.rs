@@ -1,7 +1,7 @@
 //! Where rows go: a file that is there when it is complete, or a stream.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use tempfile::TempPath;
 
 use super::super::STANDARD;
 use crate::exit::{Error, Result};
+
+/// The Parquet library writes in small pieces.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -82,7 +85,7 @@ enum State {
 /// What is written to.
 #[derive(Debug)]
 enum Target {
-    File(File),
+    File(BufWriter<File>),
     Stdout(io::Stdout),
 }
 
@@ -149,10 +152,11 @@ impl Output {
         }
         self.begin()?;
         let State::Begun(writer) = std::mem::replace(&mut self.state, State::Failed) else { return Ok(()) };
-        let target = writer.finish()?;
+        let mut target = writer.finish()?;
+        target.flush()?;
         if let (Target::File(file), Some((temporary, path))) = (target, self.temporary.take()) {
             // Else a crash could leave a file that is there and empty.
-            file.sync_all()?;
+            file.get_ref().sync_all()?;
             temporary.persist(path).map_err(|error| error.error)?;
         }
         Ok(())
@@ -180,7 +184,11 @@ fn open(path: &Path) -> io::Result<Opened> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&path) {
         Ok(about) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(about) if !about.is_file() => return Ok((Target::File(File::options().write(true).open(&path)?), None)),
+        Ok(about) if !about.is_file() => {
+            // Somebody may read it as it comes.
+            let file = BufWriter::with_capacity(0, File::options().write(true).open(&path)?);
+            return Ok((Target::File(file), None));
+        }
         _ => {}
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -192,6 +200,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     builder.prefix(&prefix).suffix(".part").permissions(Permissions::from_mode(0o666));
     let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
     remove_on_signal(temporary.to_path_buf())?;
+    let file = BufWriter::with_capacity(BUFFER_BYTES, file);
     Ok((Target::File(file), Some((temporary, path))))
 }
 
