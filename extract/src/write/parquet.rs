@@ -11,12 +11,11 @@ mod distinct;
 mod in_order;
 mod indices;
 mod page;
+mod rooms;
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
@@ -31,6 +30,7 @@ use crate::table::{Batch, Field, Kind};
 use distinct::Seed;
 use in_order::in_order;
 use page::{Packed, Packer};
+use rooms::Rooms;
 
 /// A row group ends with the batch that gives it so many rows. What is held of it until the end, for the footer, is so
 /// about a hundredth of a byte for each row and column.
@@ -44,8 +44,7 @@ pub(super) struct Schema {
     columns: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     seed: Seed,
-    /// Bytes of the longest part so far: growing copies what is there.
-    longest: AtomicUsize,
+    rooms: Rooms,
 }
 
 /// Rows of a batch, encoded: a page of each column, one after the other.
@@ -61,6 +60,7 @@ pub(super) struct File<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: Vec<ColumnDescPtr>,
     seed: Seed,
+    rooms: Rooms,
     /// For the last row group, when nothing else is left to be done.
     threads: NonZeroUsize,
     /// Of the row group under way.
@@ -92,16 +92,14 @@ impl Schema {
             .set_offset_index_disabled(true)
             .build();
         let (columns, properties) = (SchemaDescriptor::new(Arc::new(root)), Arc::new(properties));
-        Ok(Self { columns, properties, seed: Seed::new(), longest: AtomicUsize::new(0) })
+        Ok(Self { columns, properties, seed: Seed::new(), rooms: Rooms::default() })
     }
 
     /// Encodes rows.
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
-        let mut packer = Packer::new(self.seed, self.longest.load(Relaxed));
+        let mut packer = Packer::new(self.seed, self.rooms.take());
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
-        self.longest.fetch_max(packer.out.len(), Relaxed);
-        // It is held until the row group ends.
-        packer.out.shrink_to_fit();
+        self.rooms.expect(packer.out.len());
         Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
     }
 
@@ -109,7 +107,8 @@ impl Schema {
     pub(super) fn file<W: Write + Send>(&self, to: W, threads: NonZeroUsize) -> Result<File<W>, WriteError> {
         let root = self.columns.root_schema_ptr();
         let writer = SerializedFileWriter::new(to, root, self.properties.clone())?;
-        Ok(File { writer, columns: self.columns.columns().to_vec(), seed: self.seed, threads, parts: Vec::new() })
+        let (columns, rooms) = (self.columns.columns().to_vec(), self.rooms.clone());
+        Ok(File { writer, columns, seed: self.seed, rooms, threads, parts: Vec::new() })
     }
 }
 
@@ -139,16 +138,18 @@ impl<W: Write + Send> File<W> {
         if self.parts.is_empty() {
             return Ok(());
         }
-        let columns = &self.columns;
-        let make = |at: usize| Some(chunk::chunk(at, columns.get(at)?, &self.parts, self.seed));
+        let (columns, rooms) = (&self.columns, &self.rooms);
+        let make = |at: usize| Some(chunk::chunk(at, columns.get(at)?, &self.parts, self.seed, rooms.take()));
         let mut writer = self.writer.next_row_group()?;
         let mut append = |chunk: Result<_, WriteError>| {
             let (pages, closed) = chunk?;
-            Ok::<_, WriteError>(writer.append_column(&pages, closed)?)
+            writer.append_column(&pages, closed)?;
+            rooms.give_back(pages);
+            Ok::<_, WriteError>(())
         };
         in_order(threads, columns.len(), &make, &mut append)?;
         writer.close()?;
-        self.parts.clear();
+        self.parts.drain(..).for_each(|part| rooms.give_back(part.bytes));
         Ok(())
     }
 }

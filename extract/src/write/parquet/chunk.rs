@@ -15,19 +15,16 @@ use super::distinct::{Distinct, Seed};
 use super::indices::{packed, run, width};
 use super::page::{Form, Packed, few};
 
-/// Room for a page's header.
-const HEADER_BYTES: usize = 48;
-
-/// The column at `at`, page by page, and what the footer says of it.
+/// The column at `at`, page by page, in `room`, and what the footer says of it.
 pub(super) fn chunk(
     at: usize,
     column: &ColumnDescPtr,
     parts: &[Part],
     seed: Seed,
+    room: Vec<u8>,
 ) -> Result<(Bytes, ColumnCloseResult), WriteError> {
     let pages: Vec<_> = parts.iter().filter_map(|part| Some((part, part.pages.get(at)?))).collect();
-    let bytes = pages.iter().map(|(_, page)| page.range.len() + HEADER_BYTES).sum();
-    let mut out = Pages::with_capacity(bytes);
+    let mut out = Pages::new(room);
     let values = pages.iter().map(|(_, page)| page.form.values()).sum();
     let mut dictionary = Dictionary::new(column, values, seed);
     let numbers = pages.iter().map(|(part, page)| dictionary.numbers(part, page)).collect::<Result<Vec<_>, _>>()?;
@@ -120,8 +117,8 @@ struct Pages {
 }
 
 impl Pages {
-    fn with_capacity(bytes: usize) -> Self {
-        Self { sink: TrackedWrite::new(Vec::with_capacity(bytes)), written: Vec::new() }
+    fn new(room: Vec<u8>) -> Self {
+        Self { sink: TrackedWrite::new(room), written: Vec::new() }
     }
 
     fn dictionary(&mut self, values: &Dictionary<'_>) -> Result<(), WriteError> {

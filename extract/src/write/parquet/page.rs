@@ -63,9 +63,9 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    /// With room for so many bytes of pages, or more.
-    pub(super) fn new(seed: Seed, bytes: usize) -> Self {
-        let (distinct, out) = (Distinct::new(seed, MOST_VALUES), Vec::with_capacity(bytes));
+    /// Puts pages into `out`, which is empty.
+    pub(super) fn new(seed: Seed, out: Vec<u8>) -> Self {
+        let distinct = Distinct::new(seed, MOST_VALUES);
         Self { plain: Vec::new(), packed: Vec::new(), distinct, numbers: Vec::new(), out }
     }
 

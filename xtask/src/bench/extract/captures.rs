@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::measure;
 use crate::bench::report::Table;
 use crate::process::output;
 
@@ -46,6 +47,7 @@ pub(super) fn build(folder: &Path, packets: u64) -> Result<Captures> {
     for line in output(&mut command)?.lines() {
         let mut capture: Capture = serde_json::from_str(line).with_context(|| format!("built: {line:?}"))?;
         capture.path = folder.join(&capture.name).with_extension("pcap");
+        measure::uncache(&capture.path)?;
         all.push(capture);
     }
     Ok(Captures(all))

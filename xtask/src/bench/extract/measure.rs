@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
@@ -23,6 +24,17 @@ pub(super) struct Usage {
 
 /// Seconds after which a run is ended: something is wrong then.
 const LONGEST_S: &str = "600";
+
+/// Takes the file out of the page cache, so that it is there as from a disk once it was read again. As it was written,
+/// it lies there in pieces of whatever sizes.
+pub(super) fn uncache(path: &Path) -> Result<()> {
+    let out = File::open(path).and_then(|file| {
+        // What is not yet on the disk stays.
+        file.sync_all()?;
+        Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+    });
+    out.with_context(|| format!("taking {} out of the page cache", path.display()))
+}
 
 /// Reads the file whole, so that it lies in the page cache: a machine may have dropped it since, and whoever comes first
 /// would wait for the disk.

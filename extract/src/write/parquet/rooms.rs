@@ -1,0 +1,72 @@
+//! Memory that is used again: what was touched once is the cheapest, and large blocks that come and go leave holes
+//! behind, which what stays until the footer then keeps apart.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// Room for the bytes of parts and chunks, as much as was ever needed at one time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rooms(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    free: Vec<Vec<u8>>,
+    /// The most bytes that came back in one.
+    longest: usize,
+}
+
+impl Rooms {
+    /// An empty vector with room for what was the most so far.
+    pub(super) fn take(&self) -> Vec<u8> {
+        let mut state = self.state();
+        let longest = state.longest;
+        let mut room = state.free.pop().unwrap_or_default();
+        drop(state);
+        room.reserve(longest);
+        room
+    }
+
+    /// Says how much an empty vector should have room for.
+    pub(super) fn expect(&self, bytes: usize) {
+        let mut state = self.state();
+        state.longest = state.longest.max(bytes);
+    }
+
+    /// Takes the memory of these bytes back, unless somebody else still has some of them.
+    pub(super) fn give_back(&self, bytes: Bytes) {
+        if let Ok(bytes) = bytes.try_into_mut() {
+            let mut room = Vec::from(bytes);
+            room.clear();
+            self.state().free.push(room);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_back_once_nobody_has_it() {
+        let rooms = Rooms::default();
+        rooms.expect(100);
+        let mut room = rooms.take();
+        assert!(room.capacity() >= 100);
+        room.extend([7; 90]);
+        let place = room.as_ptr();
+        let bytes = Bytes::from(room);
+        let part = bytes.slice(10..20);
+        rooms.give_back(bytes.clone());
+        assert!(rooms.state().free.is_empty(), "a part of it is in use");
+        drop(part);
+        rooms.give_back(bytes);
+        let room = rooms.take();
+        assert!(room.is_empty() && room.capacity() >= 100);
+        assert_eq!(room.as_ptr(), place);
+    }
+}
