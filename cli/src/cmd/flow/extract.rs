@@ -91,6 +91,7 @@ pub(crate) struct Extract {
 
 /// Runs the command.
 pub(super) fn run(args: &Extract) -> Result {
+    keep_memory();
     let plan = Plan::new(args)?;
     let inputs = inputs::check(&args.inputs, &args.output)?;
     let mut output = Output::create(&args.output, plan.encoder.clone())?;
@@ -130,6 +131,14 @@ pub(super) fn run(args: &Extract) -> Result {
     let summary = Summary::new(args, &plan, &reading, figures, &hits);
     summary.say()?;
     Ok(if reading.faults().is_empty() { Code::Ok } else { Code::Partial })
+}
+
+/// glibc's `malloc` gives memory back to the system as soon as it can and takes it again, page by page and under a lock
+/// that all threads share. Once a block of this size was freed it keeps up to twice as much (mallopt(3),
+/// `M_MMAP_THRESHOLD`). The block is never written, so it takes no memory.
+fn keep_memory() {
+    const BYTES: usize = 16 * 1024 * 1024;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(BYTES)));
 }
 
 /// What is to be done, checked before anything is.

@@ -1,6 +1,6 @@
 //! What is run: Ganglion and its peers, each with its capture and its CPUs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub(super) capture: Capture,
     cpus: usize,
     command: Command,
+    /// What it writes, where that is a file.
+    output: Option<PathBuf>,
     rows: Rows,
     pub(super) runs: Vec<Usage>,
     /// Rows of the last run.
@@ -32,7 +34,7 @@ enum Rows {
     /// Its last line.
     LastLine,
     /// Lines of the file it writes, less the header.
-    Lines(std::path::PathBuf),
+    Lines(PathBuf),
     /// What came over the network.
     Sink(Sink),
 }
@@ -55,7 +57,12 @@ const SOFTFLOWD_FLOWS: &str = "2000000";
 impl Subject {
     fn new(name: &'static str, capture: &Capture, command: Command, rows: Rows) -> Self {
         let capture = capture.clone();
-        Self { name, capture, cpus: 1, command, rows, runs: Vec::new(), written: None }
+        Self { name, capture, cpus: 1, command, output: None, rows, runs: Vec::new(), written: None }
+    }
+
+    fn writes(mut self, output: PathBuf) -> Self {
+        self.output = Some(output);
+        self
     }
 
     fn on_two(mut self) -> Self {
@@ -67,6 +74,10 @@ impl Subject {
     pub(super) fn run(&mut self, folder: &Path, counts: bool) -> Result<()> {
         let said = folder.join("said.txt");
         measure::cache(&self.capture.path)?;
+        // Else it would free what the run before it wrote.
+        if let Some(output) = self.output.as_ref().filter(|output| output.exists()) {
+            std::fs::remove_file(output).with_context(|| format!("removing {}", output.display()))?;
+        }
         let usage = measure::run(self.cpus, &self.command, &said)?;
         if counts {
             self.runs.push(usage);
@@ -97,9 +108,10 @@ pub(super) fn ganglion(captures: &Captures, program: &Path, folder: &Path) -> Re
     let subject = |name, capture, output: &str, options: &[&str]| {
         let capture = captures.get(capture)?;
         let mut command = Command::new(program);
-        command.args(["flow", "extract"]).arg(&capture.path).arg("-o").arg(folder.join(output));
+        let output = folder.join(output);
+        command.args(["flow", "extract"]).arg(&capture.path).arg("-o").arg(&output);
         command.arg("--json").args(options);
-        Ok::<_, anyhow::Error>(Subject::new(name, capture, command, Rows::Summary))
+        Ok::<_, anyhow::Error>(Subject::new(name, capture, command, Rows::Summary).writes(output))
     };
     let (one, two) = (["--jobs", "1"], ["--jobs", "2"]);
     let mut longer = subject(GANGLION_LONGER, REPEATED, "rows.parquet", &one)?;
@@ -154,14 +166,15 @@ fn nfstream(captures: &Captures, peers: &Peers<'_>, memory: &Path) -> Result<Vec
         Subject::new(name, capture, command, Rows::LastLine)
     };
     let rows = memory.join("nfstream.csv");
-    Ok(vec![subject(NFSTREAM, &nfstream.csv, Some(&rows)), subject(NFSTREAM_COUNTING, &nfstream.count, None)])
+    let writing = subject(NFSTREAM, &nfstream.csv, Some(&rows));
+    Ok(vec![writing.writes(rows), subject(NFSTREAM_COUNTING, &nfstream.count, None)])
 }
 
 fn cicflowmeter(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
     let mut command = Command::new(peers.cicflowmeter()?);
     let (capture, rows) = (captures.get(PREFIX)?, peers.folder.join("cicflowmeter.csv"));
     command.arg("-f").arg(&capture.path).arg("-c").arg(&rows);
-    Ok(vec![Subject::new(CICFLOWMETER, capture, command, Rows::Lines(rows))])
+    Ok(vec![Subject::new(CICFLOWMETER, capture, command, Rows::Lines(rows.clone())).writes(rows)])
 }
 
 fn softflowd(captures: &Captures, peers: &Peers<'_>) -> Result<Vec<Subject>> {
