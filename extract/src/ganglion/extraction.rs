@@ -18,7 +18,7 @@ use crate::capture::{Frame, Reading};
 use crate::table::Batch;
 
 /// Frames of a piece: at its end all flows are looked at, and rows put in order.
-pub(super) const PIECE_FRAMES: u32 = 8_192;
+pub(super) const PIECE_FRAMES: u32 = 16_384;
 
 /// Packets that are given to a shard at a time, where there is one alone.
 const PACKETS: usize = 64;
