@@ -133,25 +133,19 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    /// Room for so many, and more when they come.
+    /// Room for so many, and more when they come; it costs nothing until it is used.
     pub(super) fn with_room(packets: usize) -> Self {
-        Self { places: vec![Passing::ZERO; packets], used: 0 }
+        Self { places: Vec::with_capacity(packets), used: 0 }
     }
 
     /// A place for the next one.
     #[inline(always)]
     pub(super) fn next(&mut self) -> &mut Passing {
         if self.used == self.places.len() {
-            self.grow();
+            self.places.push(Passing::ZERO);
         }
         self.used += 1;
         &mut self.places[self.used - 1]
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self) {
-        self.places.resize((2 * self.used).max(16), Passing::ZERO);
     }
 
     #[inline(always)]
