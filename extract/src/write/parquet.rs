@@ -2,8 +2,8 @@
 //!
 //! The library writes what is around the pages: headers, schema, footer. Pages are made here, because only two forms
 //! are needed, and they can be made on many threads. Most columns of a batch hold few numbers, many one alone: a dictionary
-//! of them for the row group, and for each row which of them it has. That is a third of the time of compressing them,
-//! and smaller. All others are plain values, under LZ4 where that is worth its time. `cargo run --release -p
+//! of them for the row group, and for each row which of them it has. That is a fraction of the time of compressing them,
+//! and mostly smaller. All others are plain values, under LZ4 where that is worth its time. `cargo run --release -p
 //! ganglion-extract --example write` measures.
 
 mod chunk;

@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     absent.extend(failed);
     let mut notes = vec![
         format!("{rounds} rounds after one that warms up, every program in turn; medians and 10th to 90th percentile"),
-        "one CPU by taskset, two for \"two cores\"; memory is that of the largest process".to_owned(),
+        "held on one CPU, or on two for \"two cores\"; memory is that of the largest process".to_owned(),
         "softflowd's rows go to a socket on loopback, the others' into files, NFStream's also nowhere;".to_owned(),
         "Ganglion's and NFStream's lie in memory: waiting until they are on a disk says more of the disk".to_owned(),
     ];

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// What a run took.
@@ -22,8 +24,8 @@ pub(super) struct Usage {
     pub(super) peak_bytes: u64,
 }
 
-/// Seconds after which a run is ended: something is wrong then.
-const LONGEST_S: &str = "600";
+/// After so long a run is ended: something is wrong then.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Takes the file out of the page cache, so that it is there as from a disk once it was read again. As it was written,
 /// it lies there in pieces of whatever sizes.
@@ -47,17 +49,18 @@ pub(super) fn cache(path: &Path) -> Result<()> {
     read.with_context(|| format!("reading {}", path.display()))
 }
 
-/// Runs `command` on so many CPUs, the first that this process may use; its output goes to `said`.
+/// Runs `command` on so many CPUs, the first that this process may use; its output goes to `said`. Nothing stands between
+/// that would take time of its own.
 pub(super) fn run(cpus: usize, command: &Command, said: &Path) -> Result<Usage> {
     let file = File::create(said).with_context(|| format!("creating {}", said.display()))?;
-    let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=5", LONGEST_S, "taskset", "--cpu-list", &first(cpus)?]);
-    bounded.arg(command.get_program()).args(command.get_args());
+    let mut bounded = Command::new(command.get_program());
+    bounded.args(command.get_args());
     bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    bounded.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    bounded.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
     let begun = Instant::now();
-    let child = bounded.spawn().with_context(|| format!("starting {}", crate::process::describe(&bounded)))?;
-    let (status, mut usage) = wait(child.id())?;
+    let child = on(cpus, || bounded.spawn())?;
+    let child = child.with_context(|| format!("starting {}", crate::process::describe(&bounded)))?;
+    let (status, mut usage) = ended_late(child.id(), || wait(child.id()))?;
     usage.wall_s = begun.elapsed().as_secs_f64();
     if !status.success() {
         let text = std::fs::read_to_string(said).unwrap_or_default();
@@ -68,15 +71,42 @@ pub(super) fn run(cpus: usize, command: &Command, said: &Path) -> Result<Usage> 
     Ok(usage)
 }
 
-/// The first CPUs that this process may use, as taskset takes them.
-fn first(cpus: usize) -> Result<String> {
-    let allowed = sched_getaffinity(Pid::this()).context("asking for this process's CPUs")?;
+/// Does `start` with this thread held on so many CPUs: what it starts stays there.
+fn on<T>(cpus: usize, start: impl FnOnce() -> T) -> Result<T> {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).context("asking for this thread's CPUs")?;
+    sched_setaffinity(this, &first(cpus, &allowed)?).context("choosing CPUs")?;
+    let started = start();
+    sched_setaffinity(this, &allowed).context("choosing all CPUs again")?;
+    Ok(started)
+}
+
+/// Ends the process, and what it started, if `wait` takes too long.
+fn ended_late<T>(pid: u32, wait: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_done.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // It may have ended just now.
+                let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+            }
+        });
+        let waited = wait();
+        drop(done);
+        waited
+    })
+}
+
+/// The first of these CPUs.
+fn first(cpus: usize, allowed: &CpuSet) -> Result<CpuSet> {
     let is_allowed = |cpu: &usize| allowed.is_set(*cpu).unwrap_or(false);
-    let found: Vec<_> = (0..CpuSet::count()).filter(is_allowed).take(cpus).map(|cpu| cpu.to_string()).collect();
+    let found: Vec<_> = (0..CpuSet::count()).filter(is_allowed).take(cpus).collect();
     if found.len() < cpus {
         bail!("this process may use {} CPU, not {cpus}", found.len());
     }
-    Ok(found.join(","))
+    let mut set = CpuSet::new();
+    found.into_iter().try_for_each(|cpu| set.set(cpu))?;
+    Ok(set)
 }
 
 /// Waits for a child; it must not be waited for elsewhere.
@@ -116,6 +146,17 @@ mod tests {
         assert!(usage.cpu_s > 0.005 && usage.cpu_s < usage.wall_s + 0.05, "{usage:?}");
         assert!(usage.peak_bytes > 500_000, "{usage:?}");
         assert_eq!(std::fs::read_to_string(&said)?, "done\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_program_stays_on_its_cpus() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let said = folder.path().join("said");
+        let before = sched_getaffinity(Pid::from_raw(0))?;
+        run(1, &Command::new("nproc"), &said)?;
+        assert_eq!(std::fs::read_to_string(&said)?, "1\n");
+        assert!(sched_getaffinity(Pid::from_raw(0))? == before, "and this thread where it was");
         Ok(())
     }
 
