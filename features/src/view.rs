@@ -90,7 +90,7 @@ pub(crate) fn bit(is: bool) -> f64 {
     if is { 1.0 } else { 0.0 }
 }
 
-/// log₂(1 + n) of the numbers that are asked for most: a look-up takes a fifth of the time.
+/// log₂(1 + n) of the numbers that are asked for most.
 static LOGS: LazyLock<[f64; 1536]> = LazyLock::new(|| std::array::from_fn(|n| (1.0 + n as f64).log2()));
 
 /// sign(x) · log₂(1 + |x|).

@@ -145,7 +145,7 @@ fn write_addr(text: &mut String, addr: Addr) {
     }
 }
 
-/// As the standard library writes it (RFC 5952), in a fifth of the time.
+/// As the standard library writes it (RFC 5952), without its formatter.
 fn write_v6(text: &mut String, v6: Ipv6Addr) {
     if v6.to_ipv4_mapped().is_some() {
         // Writing to a String cannot fail.

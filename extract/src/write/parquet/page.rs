@@ -9,7 +9,7 @@ use crate::table::Cells;
 /// Bytes of a page by which it is told whether compressing is worth its time.
 const SAMPLE_BYTES: usize = 4096;
 /// Numbers of a page that are worth a dictionary: no more than so many, and no more than so many for eight rows.
-/// Numbering takes a fifth of the time of compressing.
+/// Numbering takes a fraction of the time of compressing.
 const MOST_VALUES: usize = 1280;
 const VALUES_IN_EIGHT_ROWS: usize = 5;
 /// A dictionary is given up early where so many first rows have more than three quarters as many values.

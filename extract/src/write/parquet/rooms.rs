@@ -1,5 +1,5 @@
-//! Memory that is used again: what was touched once is the cheapest, and large blocks that come and go leave holes
-//! behind, which what stays until the footer then keeps apart.
+//! Memory that is used again. What was touched once is the cheapest; and large blocks that come and go leave holes, which
+//! small ones that stay until the footer would break up.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ pub(super) struct Rooms(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     free: Vec<Vec<u8>>,
-    /// The most bytes that came back in one.
+    /// The most bytes that anybody said to expect in one.
     longest: usize,
 }
 
