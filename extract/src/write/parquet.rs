@@ -99,7 +99,7 @@ impl Schema {
     pub(super) fn part(&self, batch: &Batch) -> Result<Part, WriteError> {
         let mut packer = Packer::new(self.seed, self.rooms.take());
         let pages = batch.columns.iter().map(|cells| packer.page(cells)).collect::<Result<_, _>>()?;
-        self.rooms.expect(packer.out.len());
+        self.rooms.make_longer(packer.out.len());
         Ok(Part { rows: batch.rows, bytes: packer.out.into(), pages })
     }
 

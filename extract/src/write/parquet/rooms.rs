@@ -12,7 +12,7 @@ pub(super) struct Rooms(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     free: Vec<Vec<u8>>,
-    /// The most bytes that anybody said to expect in one.
+    /// What a vector that is taken has room for.
     longest: usize,
 }
 
@@ -27,8 +27,8 @@ impl Rooms {
         room
     }
 
-    /// Says how much an empty vector should have room for.
-    pub(super) fn expect(&self, bytes: usize) {
+    /// From now on a vector that is taken has room for so many bytes, or more.
+    pub(super) fn make_longer(&self, bytes: usize) {
         let mut state = self.state();
         state.longest = state.longest.max(bytes);
     }
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn memory_comes_back_once_nobody_has_it() {
         let rooms = Rooms::default();
-        rooms.expect(100);
+        rooms.make_longer(100);
         let mut room = rooms.take();
         assert!(room.capacity() >= 100);
         room.extend([7; 90]);
