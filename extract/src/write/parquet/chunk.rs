@@ -12,8 +12,8 @@ use parquet::schema::types::ColumnDescPtr;
 use super::super::WriteError;
 use super::Part;
 use super::distinct::{Distinct, Seed};
-use super::indices::{packed, run, width};
-use super::page::{Form, Packed, few};
+use super::indices::{packed, room_for, run, width};
+use super::page::{Form, Packed, few, words};
 
 /// The column at `at`, page by page, in `room`, and what the footer says of it.
 pub(super) fn chunk(
@@ -27,28 +27,45 @@ pub(super) fn chunk(
     let mut out = Pages::new(room);
     let values = pages.iter().map(|(_, page)| page.form.values()).sum();
     let mut dictionary = Dictionary::new(column, values, seed);
-    let numbers = pages.iter().map(|(part, page)| dictionary.numbers(part, page)).collect::<Result<Vec<_>, _>>()?;
+    // Room is taken once: threads that do this at the same time would wait for each other's `malloc`.
+    let mut numbers = Vec::with_capacity(values);
+    for (part, page) in &pages {
+        dictionary.number(part, page, &mut numbers)?;
+    }
     if values > 0 {
         out.dictionary(&dictionary)?;
     }
     let width = width(dictionary.len());
-    let mut of_rows = Vec::new();
-    for ((part, page), numbers) in pages.iter().zip(&numbers) {
-        let bytes = part.bytes.slice(page.range.clone());
-        let indices = match (page.form, numbers.as_slice()) {
-            (Form::Plain | Form::Packed, _) => {
+    let with_indices = pages.iter().filter(|(_, page)| page.form.values() > 0);
+    let mut indices = Vec::with_capacity(with_indices.map(|(part, _)| room_for(part.rows, width)).sum());
+    let (mut ends, mut of_rows) = (Vec::with_capacity(pages.len()), Vec::new());
+    let mut numbers = numbers.as_slice();
+    for (part, page) in &pages {
+        let of_page = numbers.split_off(..page.form.values()).ok_or_else(contradiction)?;
+        match of_page {
+            [] => {}
+            [number] => run(part.rows, *number, width, &mut indices),
+            _ => {
+                let bytes = part.bytes.get(page.range.clone()).ok_or_else(contradiction)?;
+                let (_, rows) = few(bytes, of_page.len()).ok_or_else(contradiction)?;
+                rows.renumbered(of_page, &mut of_rows);
+                packed(&of_rows, width, &mut indices);
+            }
+        }
+        ends.push(indices.len());
+    }
+    let (indices, mut start) = (Bytes::from(indices), 0);
+    for ((part, page), end) in pages.iter().zip(ends) {
+        match page.form {
+            Form::Plain | Form::Packed => {
+                let bytes = part.bytes.slice(page.range.clone());
                 out.data(part.rows, bytes, page.plain_bytes, Encoding::PLAIN, page.form == Form::Packed)?;
-                continue;
             }
-            (_, [number]) => run(part.rows, *number, width),
-            (form, numbers) => {
-                let (_, rows) = few(&bytes, form.values()).ok_or_else(contradiction)?;
-                rows.renumbered(numbers, &mut of_rows);
-                packed(&of_rows, width)
+            Form::Same | Form::Few(_) => {
+                out.data(part.rows, indices.slice(start..end), end - start, Encoding::RLE_DICTIONARY, false)?;
             }
-        };
-        let bytes = indices.len();
-        out.data(part.rows, indices.into(), bytes, Encoding::RLE_DICTIONARY, false)?;
+        }
+        start = end;
     }
     let rows: usize = parts.iter().map(|part| part.rows).sum();
     let bounds = pages.iter().filter_map(|(_, page)| page.bounds);
@@ -75,24 +92,26 @@ impl<'a> Dictionary<'a> {
         }
     }
 
-    /// The numbers of a page's values.
-    fn numbers(&mut self, part: &'a Part, page: &Packed) -> Result<Vec<u16>, WriteError> {
+    /// Appends the numbers of a page's values.
+    fn number(&mut self, part: &'a Part, page: &Packed, numbers: &mut Vec<u16>) -> Result<(), WriteError> {
         let bytes = part.bytes.get(page.range.clone()).ok_or_else(contradiction)?;
-        let numbers: Option<Vec<u16>> = match (self, page.form) {
-            (_, Form::Plain | Form::Packed) => Some(Vec::new()),
+        match (self, page.form) {
+            (_, Form::Plain | Form::Packed) => {}
             (Self::Numbers(distinct), form) => {
                 let (values, _) = few(bytes, form.values()).ok_or_else(contradiction)?;
-                values.iter().map(|value| distinct.number(u64::from_le_bytes(*value))).collect()
+                for value in values {
+                    numbers.push(distinct.number(u64::from_le_bytes(*value)).ok_or_else(contradiction)?);
+                }
             }
             (Self::Texts(texts), _) => {
                 let number = texts.iter().position(|text| *text == bytes).unwrap_or_else(|| {
                     texts.push(bytes);
                     texts.len() - 1
                 });
-                u16::try_from(number).ok().map(|number| vec![number])
+                numbers.push(u16::try_from(number).map_err(|_| contradiction())?);
             }
-        };
-        numbers.ok_or_else(contradiction)
+        }
+        Ok(())
     }
 
     fn len(&self) -> usize {
@@ -104,7 +123,11 @@ impl<'a> Dictionary<'a> {
 
     fn plain(&self) -> Vec<u8> {
         match self {
-            Self::Numbers(distinct) => distinct.values().iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Numbers(distinct) => {
+                let mut plain = Vec::new();
+                words(distinct.values().iter().map(|value| value.to_le_bytes()), &mut plain);
+                plain
+            }
             Self::Texts(texts) => texts.concat(),
         }
     }

@@ -9,40 +9,42 @@ pub(super) fn width(values: usize) -> u32 {
     (usize::BITS - values.saturating_sub(1).leading_zeros()).max(1)
 }
 
-/// So many rows of the same index.
-pub(super) fn run(rows: usize, index: u16, width: u32) -> Vec<u8> {
-    let mut out = vec![width as u8];
-    length((rows as u64) << 1, &mut out);
-    out.extend_from_slice(&index.to_le_bytes()[..width.div_ceil(8) as usize]);
-    out
+/// Bytes that the indices of so many rows take, or fewer.
+pub(super) fn room_for(rows: usize, width: u32) -> usize {
+    8 + rows.div_ceil(GROUP) * width as usize
 }
 
-/// All of `indices`, each of which fits in `width` bits, 16 at most.
-pub(super) fn packed(indices: &[u16], width: u32) -> Vec<u8> {
-    let groups = indices.len().div_ceil(GROUP);
-    let mut out = Vec::with_capacity(8 + groups * width as usize);
+/// Appends so many rows of the same index.
+pub(super) fn run(rows: usize, index: u16, width: u32, out: &mut Vec<u8>) {
     out.push(width as u8);
-    length((groups as u64) << 1 | 1, &mut out);
+    length((rows as u64) << 1, out);
+    out.extend_from_slice(&index.to_le_bytes()[..width.div_ceil(8) as usize]);
+}
+
+/// Appends all of `indices`, each of which fits in `width` bits, 16 at most.
+pub(super) fn packed(indices: &[u16], width: u32, out: &mut Vec<u8>) {
+    let groups = indices.len().div_ceil(GROUP);
+    out.push(width as u8);
+    length((groups as u64) << 1 | 1, out);
     // Shifts by constants take half the time.
     match width {
-        1 => pack::<1>(indices, &mut out),
-        2 => pack::<2>(indices, &mut out),
-        3 => pack::<3>(indices, &mut out),
-        4 => pack::<4>(indices, &mut out),
-        5 => pack::<5>(indices, &mut out),
-        6 => pack::<6>(indices, &mut out),
-        7 => pack::<7>(indices, &mut out),
-        8 => pack::<8>(indices, &mut out),
-        9 => pack::<9>(indices, &mut out),
-        10 => pack::<10>(indices, &mut out),
-        11 => pack::<11>(indices, &mut out),
-        12 => pack::<12>(indices, &mut out),
-        13 => pack::<13>(indices, &mut out),
-        14 => pack::<14>(indices, &mut out),
-        15 => pack::<15>(indices, &mut out),
-        _ => pack::<16>(indices, &mut out),
+        1 => pack::<1>(indices, out),
+        2 => pack::<2>(indices, out),
+        3 => pack::<3>(indices, out),
+        4 => pack::<4>(indices, out),
+        5 => pack::<5>(indices, out),
+        6 => pack::<6>(indices, out),
+        7 => pack::<7>(indices, out),
+        8 => pack::<8>(indices, out),
+        9 => pack::<9>(indices, out),
+        10 => pack::<10>(indices, out),
+        11 => pack::<11>(indices, out),
+        12 => pack::<12>(indices, out),
+        13 => pack::<13>(indices, out),
+        14 => pack::<14>(indices, out),
+        15 => pack::<15>(indices, out),
+        _ => pack::<16>(indices, out),
     }
-    out
 }
 
 fn pack<const WIDTH: usize>(indices: &[u16], out: &mut Vec<u8>) {
@@ -70,6 +72,19 @@ fn length(mut number: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn packed(indices: &[u16], width: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        super::packed(indices, width, &mut out);
+        assert!(out.len() <= room_for(indices.len(), width));
+        out
+    }
+
+    fn run(rows: usize, index: u16, width: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        super::run(rows, index, width, &mut out);
+        out
+    }
 
     #[test]
     fn widths_hold_the_last_index() {

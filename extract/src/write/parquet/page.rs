@@ -222,7 +222,7 @@ fn plain(cells: &Cells, rows: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends eight bytes each, which takes a fraction of the time that a byte after the other does.
-fn words(words: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut Vec<u8>) {
+pub(super) fn words(words: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + words.len() * 8, 0);
     for (place, word) in out[start..].chunks_exact_mut(8).zip(words) {
