@@ -11,10 +11,11 @@
 //! ```
 //!
 //! Frames are borrowed from one buffer of fixed size, so memory is bounded whatever a file claims: 1 MiB, 3 MiB more
-//! if it describes interfaces without end, and what a zstd file declares as its window, 128 MiB at most. Of a damaged
-//! capture every frame before the damage is delivered, then [`CaptureError::Damaged`] says at which byte it is.
-//! Times are delivered as they stand, backwards too.
+//! if it describes interfaces without end, and what a zstd file declares as its window, 128 MiB at most; 2 MiB more
+//! where other threads read ahead in a file ([`ReadAhead`]). Of a damaged capture every frame before the damage is
+//! delivered, then [`CaptureError::Damaged`] says at which byte it is. Times are delivered as they stand, backwards too.
 
+mod ahead;
 mod classic;
 mod compression;
 mod error;
@@ -23,10 +24,12 @@ mod link;
 mod pcapng;
 mod reading;
 
+pub use ahead::ReadAhead;
 pub use error::{CaptureError, CompressionFault, Damage};
 pub use link::{AsEthernet, LinkType, Network};
 pub use reading::Reading;
 
+use ahead::Blocks;
 use classic::Classic;
 use compression::Source;
 use error::{Stop, failed};
@@ -83,6 +86,7 @@ pub struct Capture {
     input: Input,
     format: Format,
     found: Found,
+    ahead: Option<ReadAhead>,
 }
 
 /// Before the first frame.
@@ -96,10 +100,17 @@ impl Capture {
     /// As [`Self::from_reader`], and when the file can't be opened.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
-        match File::open(path) {
-            Ok(file) => Self::from_reader(file, &name),
-            Err(source) => Err(CaptureError::Open { input: name, source }),
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(source) => return Err(CaptureError::Open { input: name, source }),
+        };
+        // Of all that a path may be, a file alone has its bytes in places, and gives them at once.
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Self::from_reader(file, &name);
         }
+        let blocks = Blocks::new(file);
+        let ahead = Some(blocks.read_ahead());
+        Ok(Self { ahead, ..Self::from_reader(blocks, &name)? })
     }
 
     /// Reads a capture from a pipe or from standard input; `name` stands for it in messages. No buffering is needed
@@ -115,7 +126,7 @@ impl Capture {
             Err(source) => return Err(CaptureError::Read { input: name, offset: 0, source }),
         };
         match Format::sniff(&mut input) {
-            Ok(format) => Ok(Self { name, input, format, found: NOTHING }),
+            Ok(format) => Ok(Self { name, input, format, found: NOTHING, ahead: None }),
             Err(stop) => Err(failed(stop, &mut input, &name)),
         }
     }
@@ -163,6 +174,11 @@ impl Capture {
     /// Bytes taken from the file or pipe so far, compressed where it is: against the file's size, how far reading is.
     pub fn input_bytes_read(&self) -> u64 {
         self.input.raw_bytes_read()
+    }
+
+    /// Where other threads read ahead, if it is a file; of a pipe they could wait for ever.
+    pub fn read_ahead(&self) -> Option<ReadAhead> {
+        self.ahead.clone()
     }
 
     #[cold]

@@ -44,6 +44,35 @@ fn rows_of_all_formats_and_cores_are_the_same() {
     }
 }
 
+/// Blocks of large files are read ahead; a pipe has none.
+#[test]
+fn large_captures_one_after_the_other_are_the_same_on_all_cores() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, cut, pipe] = ["whole.pcap", "cut.pcap", "pipe"].map(|name| folder.path().join(name));
+    let bytes = raw_ip(30_000);
+    fs::write(&whole, &bytes).unwrap();
+    fs::write(&cut, &bytes[..999_999]).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let [alone, all] = ["1", "4"].map(|jobs| {
+        let rows = folder.path().join(format!("{jobs}.csv"));
+        let inputs: [&Path; 3] = [&cut, &pipe, &whole];
+        let done = std::thread::scope(|scope| {
+            scope.spawn(|| fs::write(&pipe, &bytes).unwrap());
+            extract_ganglion(&inputs, &rows, &["--json", "--jobs", jobs])
+        });
+        assert_eq!(code(&done), 3, "{}", err(&done));
+        let mut summary = json(&done);
+        for changing in ["jobs", "output", "peak_memory_bytes"] {
+            summary.as_object_mut().unwrap().remove(changing);
+        }
+        (fs::read_to_string(rows).unwrap(), summary)
+    });
+    assert_eq!(alone.1, all.1);
+    assert!(alone.0 == all.0, "rows depend on the cores");
+    let frames = 30_000 + 30_000 + (999_999 - 24) / 44;
+    assert_eq!(all.1["frames"], frames);
+}
+
 #[test]
 fn the_default_profile_counts_every_frame() {
     let (_folder, rows) = place("rows.csv");

@@ -14,7 +14,7 @@ use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
-use crate::capture::{Frame, Reading};
+use crate::capture::{Capture, Frame, Reading};
 use crate::table::Batch;
 
 /// Frames of a piece: at its end all flows are looked at, and rows put in order.
@@ -140,6 +140,13 @@ impl<'a> Extraction<'a> {
             self.piece(moment.clock_us, false)?;
         }
         self.over
+    }
+
+    /// The next frames are of this capture: cores that have nothing else to do read ahead in it.
+    pub fn read_ahead(&mut self, capture: &Capture) {
+        if let Place::Pool(pool) = &mut self.place {
+            pool.read_ahead(capture.read_ahead());
+        }
     }
 
     /// What became of the frames so far. Rows and flows are counted when the extraction is over, or on one core.

@@ -1,8 +1,8 @@
 //! Several cores: packets are dealt to shards by key, and shards, rows and batches to whoever has time.
 //!
-//! The caller's thread reads and parses, and helps where the others can't follow. Each shard takes its pieces in order;
-//! the records of a piece are put in order when all shards have done it, piece by piece. So the rows are those of one
-//! core. All queues are bounded.
+//! The caller's thread reads and parses, and helps where the others can't follow; where they have nothing to do, they
+//! read ahead for it. Each shard takes its pieces in order; the records of a piece are put in order when all shards have
+//! done it, piece by piece. So the rows are those of one core. All queues are bounded.
 
 mod state;
 
@@ -17,6 +17,7 @@ use super::rows::Rows;
 use super::secret::Secret;
 use super::shard::Shard;
 use super::{Counts, Options};
+use crate::capture::ReadAhead;
 use crate::table::Batch;
 use state::{Done, State, Task};
 
@@ -111,10 +112,15 @@ impl<T> Shared<'_, T> {
                 self.columns.fill(&records, batch);
                 Done::Encoded { number, records, text: (self.encode)(batch) }
             }
+            Task::ReadAhead(ahead) => Done::ReadAhead { more: ahead.read() },
         };
+        // Nobody waits for what is read ahead.
+        let is_news = !matches!(done, Done::ReadAhead { .. });
         let mut state = self.state();
         state.done(done);
-        self.changed.notify_all();
+        if is_news {
+            self.changed.notify_all();
+        }
         state
     }
 }
@@ -144,6 +150,9 @@ trait Hand {
     /// Room for a shard's packets.
     fn room(&mut self, rooms: &mut Vec<Packets>, number: usize);
 
+    /// From now on others read ahead here.
+    fn read_ahead(&mut self, ahead: Option<ReadAhead>);
+
     /// Helps until everything is written; what was counted.
     fn finish(&mut self) -> Counts;
 }
@@ -158,6 +167,11 @@ impl<T: Send> Hand for Caller<'_, T> {
     fn room(&mut self, rooms: &mut Vec<Packets>, number: usize) {
         self.shared.state().spare(rooms, number);
         rooms.resize_with(number, || Packets::with_room(PIECE_FRAMES as usize / number / 4 * 5));
+    }
+
+    fn read_ahead(&mut self, ahead: Option<ReadAhead>) {
+        self.shared.state().read_ahead(ahead);
+        self.shared.changed.notify_all();
     }
 
     fn finish(&mut self) -> Counts {
@@ -231,6 +245,10 @@ impl<'a> Pool<'a> {
         self.hand.room(&mut next, self.packets.len());
         let packets = std::mem::replace(&mut self.packets, next);
         self.hand.piece(Piece { packets, clock_us, flush })
+    }
+
+    pub(super) fn read_ahead(&mut self, ahead: Option<ReadAhead>) {
+        self.hand.read_ahead(ahead);
     }
 
     pub(super) fn finish(self) -> Counts {

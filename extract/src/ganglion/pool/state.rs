@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Piece;
+use crate::capture::ReadAhead;
 use crate::ganglion::Counts;
 use crate::ganglion::columns::Records;
 use crate::ganglion::passing::Packets;
@@ -23,6 +24,8 @@ pub(super) enum Task {
     Deal { rows: Box<Rows> },
     /// A batch.
     Encode { number: u64, records: Records },
+    /// A block of the capture, before it is asked for.
+    ReadAhead(ReadAhead),
 }
 
 /// What became of a [`Task`].
@@ -31,6 +34,7 @@ pub(super) enum Done<T> {
     Collected { rows: Box<Rows>, last: bool },
     Dealt { rows: Box<Rows>, records: Option<Records> },
     Encoded { number: u64, records: Records, text: T },
+    ReadAhead { more: bool },
 }
 
 /// A piece under way.
@@ -76,6 +80,10 @@ pub(super) struct State<T> {
     /// Batches written.
     written: u64,
     live_peak: u64,
+    /// Where the next frames come from, if one can read ahead there.
+    ahead: Option<ReadAhead>,
+    /// Whether there may be something to be read.
+    may_read_ahead: bool,
     collected: bool,
     over: bool,
 }
@@ -96,6 +104,8 @@ impl<T> State<T> {
             encoded: BTreeMap::new(),
             written: 0,
             live_peak: 0,
+            ahead: None,
+            may_read_ahead: false,
             collected: false,
             over: false,
         }
@@ -110,6 +120,8 @@ impl<T> State<T> {
         let Piece { packets, clock_us, flush } = piece;
         let made = packets.iter().map(|_| Made::default()).collect();
         self.pieces.push_back(Under { packets, clock_us, flush, made, through: 0, held: 0, last: false });
+        // Its frames have left room.
+        self.may_read_ahead = self.ahead.is_some();
     }
 
     /// There is no further piece: an empty one says so to whoever collects.
@@ -119,6 +131,12 @@ impl<T> State<T> {
         if let Some(piece) = self.pieces.back_mut() {
             piece.last = true;
         }
+    }
+
+    /// The next frames come from here.
+    pub(super) fn read_ahead(&mut self, ahead: Option<ReadAhead>) {
+        self.may_read_ahead = ahead.is_some();
+        self.ahead = ahead;
     }
 
     pub(super) fn stop(&mut self) {
@@ -146,9 +164,10 @@ impl<T> State<T> {
         Some(text)
     }
 
-    /// A task, the late steps first: they give memory back.
+    /// A task, the late steps first: they give memory back. Reading ahead is for who has nothing else to do.
     pub(super) fn pick_late(&mut self) -> Option<Task> {
-        self.encode().or_else(|| self.deal()).or_else(|| self.collect()).or_else(|| self.apply())
+        let task = self.encode().or_else(|| self.deal()).or_else(|| self.collect()).or_else(|| self.apply());
+        task.or_else(|| self.ahead.clone().filter(|_| self.may_read_ahead).map(Task::ReadAhead))
     }
 
     /// A task, the early steps first: who feeds the others does not stay away for long.
@@ -224,6 +243,7 @@ impl<T> State<T> {
                 self.spare_records.push(records);
                 self.encoded.insert(number, text);
             }
+            Done::ReadAhead { more } => self.may_read_ahead &= more,
         }
     }
 

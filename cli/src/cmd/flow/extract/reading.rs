@@ -28,6 +28,13 @@ impl Engine<'_, '_> {
         }
     }
 
+    /// The next frames are of this capture.
+    fn read_ahead(&mut self, capture: &Capture) {
+        if let Self::Ganglion(extraction) = self {
+            extraction.read_ahead(capture);
+        }
+    }
+
     /// For the progress bar.
     fn figures(&self) -> String {
         match self {
@@ -79,6 +86,7 @@ impl<'a> Reading<'a> {
         // Where the fault about a link type stands, and how many frames it is about.
         let (mut refusal, mut refused) = (None, 0_u64);
         let mut until_look = FRAMES_A_LOOK;
+        engine.read_ahead(&capture);
         let over = loop {
             match capture.advance() {
                 Ok(true) => {
