@@ -1,7 +1,7 @@
 //! A file in which others read ahead, so that who uses it finds what comes next.
 //!
-//! Who uses a file needs its bytes in order; blocks of it can be read in any. Each block is read by one thread: the next
-//! one that nobody has. Whatever the others do, the bytes are the same.
+//! Who uses a file needs its bytes in order; its blocks can be read in any. Each is read by one thread, which takes the
+//! next one that nobody has. Whatever the others do, the bytes are the same.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -64,7 +64,7 @@ impl Blocks {
         ReadAhead(self.shared.clone())
     }
 
-    /// Goes to the next block. It is in `out`, and so long, or where the last one was.
+    /// Goes to the next block: it lies in `out` then, as long as is said, or in the place of the last one.
     fn next(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
         let shared = &*self.shared;
         let mut state = shared.state();

@@ -49,6 +49,12 @@ pub(super) fn cache(path: &Path) -> Result<()> {
     read.with_context(|| format!("reading {}", path.display()))
 }
 
+/// Waits until the kernel has done what the last run left to it: else a program that is given all CPUs would share them,
+/// and one that is given one would not.
+pub(super) fn settle() {
+    std::thread::sleep(Duration::from_millis(500));
+}
+
 /// Runs `command` on so many CPUs, the first that this process may use; its output goes to `said`. Nothing stands between
 /// that would take time of its own.
 pub(super) fn run(cpus: usize, command: &Command, said: &Path) -> Result<Usage> {

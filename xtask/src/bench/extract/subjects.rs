@@ -74,10 +74,15 @@ impl Subject {
     pub(super) fn run(&mut self, folder: &Path, counts: bool) -> Result<()> {
         let said = folder.join("said.txt");
         measure::cache(&self.capture.path)?;
+        let program = Path::new(self.command.get_program());
+        if program.is_file() {
+            measure::cache(program)?;
+        }
         // Else it would free what the run before it wrote.
         if let Some(output) = self.output.as_ref().filter(|output| output.exists()) {
             std::fs::remove_file(output).with_context(|| format!("removing {}", output.display()))?;
         }
+        measure::settle();
         let usage = measure::run(self.cpus, &self.command, &said)?;
         if counts {
             self.runs.push(usage);
