@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Frames are borrowed from one buffer of fixed size, so memory is bounded whatever a file claims: 1 MiB, 3 MiB more
-//! if it describes interfaces without end, and what a zstd file declares as its window, 128 MiB at most; 2 MiB more
+//! if it describes interfaces without end, and what a zstd file declares as its window, 128 MiB at most; 3 MiB more
 //! where other threads read ahead in a file ([`ReadAhead`]). Of a damaged capture every frame before the damage is
 //! delivered, then [`CaptureError::Damaged`] says at which byte it is. Times are delivered as they stand, backwards too.
 
